@@ -1,0 +1,128 @@
+//! The described configuration: what the administrator wants, as a value.
+//!
+//! [`Config::load`] reads it from TOML and refuses what cannot work; the fields here are what is
+//! left after that, with defaults filled in. The comments name the how-to's abbreviations.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+
+/// A whole described configuration, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What stays together on one line.
+    pub spread: Spread,
+    /// What a dead line's connections get.
+    pub established: Established,
+    /// How long a dead line's UDP and the like are told before they are set free, with
+    /// [`Established::Prohibit`].
+    pub release_after: Duration,
+    /// The networks behind the router; none for a host without a network behind it.
+    pub lans: Vec<Lan>,
+    /// The Internet lines, in the order of the file, 1 to 21.
+    pub lines: Vec<Line>,
+    /// How each line's state is found out.
+    pub keepalive: Keepalive,
+    /// What must use one line.
+    pub pins: Vec<Pin>,
+    /// The numbers that are shared with the rest of the system.
+    pub kernel: Kernel,
+}
+
+/// How connections are spread over the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spread {
+    /// A client and a server stay together, as with the how-to's route cache.
+    #[default]
+    Pair,
+    /// Every connection is placed by itself.
+    Connection,
+}
+
+/// What a dead line's established connections get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Established {
+    /// ICMP type 3 code 13, as the how-to promises (2.3.3).
+    #[default]
+    Prohibit,
+    /// TCP clients are told with a reset.
+    Reset,
+    /// Their connection tracking entries are flushed, so that the same five-tuple goes on elsewhere.
+    Release,
+}
+
+/// A network behind the router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lan {
+    /// IFI.
+    pub interface: String,
+    /// IPI/NMI.
+    pub address: Ipv4Net,
+}
+
+/// One Internet line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The administrator's name for it.
+    pub name: String,
+    /// 1 to 21: its table is `first_table + number - 1`, its mark `number` under the mask.
+    pub number: u8,
+    /// IFEi.
+    pub interface: String,
+    /// IPEi/NMEi; none where it is taken from the interface (`"dynamic"`).
+    pub address: Option<Ipv4Net>,
+    /// BRDi, where it is not the network's last address.
+    pub broadcast: Option<Ipv4Addr>,
+    /// GWEi; none on point-to-point devices and where it is found out.
+    pub gateway: Option<Ipv4Addr>,
+    /// Whether the gateway may lie outside the line's network.
+    pub onlink: bool,
+    /// Its share of new connections, reduced to smallest terms over all lines (400:100 is 4:1).
+    pub weight: u16,
+    /// Whether it gets new connections only while no other line is up.
+    pub backup: bool,
+}
+
+/// How each line's state is found out (how-to 2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Between probes of a line.
+    pub interval: Duration,
+    /// Until a probe counts as unanswered.
+    pub timeout: Duration,
+    /// Unanswered probes in a row until the line is dead.
+    pub failures: u32,
+    /// Answered probes in a row until it is back.
+    pub successes: u32,
+    /// Addresses beyond the gateway that are probed too.
+    pub targets: Vec<Ipv4Addr>,
+}
+
+/// Traffic that must use one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// Destinations.
+    pub to: Option<Ipv4Net>,
+    /// Sources.
+    pub from: Option<Ipv4Net>,
+    /// `tcp`, `udp`, `icmp` or a number.
+    pub protocol: Option<u8>,
+    /// Destination port, with TCP and UDP.
+    pub port: Option<u16>,
+    /// The name of the line.
+    pub line: String,
+}
+
+/// Priorities, tables and marks: what the described configuration shares with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// Priority of the rule that looks up main first.
+    pub main_priority: u32,
+    /// Table and priority of line 1.
+    pub first_table: u32,
+    /// Table and priority of the multipath route.
+    pub balance_table: u32,
+    /// The bits of packet and connection marks that are multiwan's.
+    pub mark_mask: u32,
+}

@@ -1,0 +1,1 @@
+//! Judges a router with several Internet lines by its packets.

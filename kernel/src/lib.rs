@@ -1,0 +1,1 @@
+//! What the applier and the lab need of the kernel where nix and rtnetlink end.

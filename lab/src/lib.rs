@@ -1,0 +1,1 @@
+//! A router, its modems, an Internet and many clients in network namespaces.

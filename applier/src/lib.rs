@@ -1,4 +1,10 @@
 //! Several independent Internet lines on one stock Linux router.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod config;
+pub mod difference;
+pub mod error;
+pub mod kernel;
+pub mod reconcile;
+pub mod verdicts;

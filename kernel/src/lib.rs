@@ -1,1 +1,3 @@
 //! What the applier and the lab need of the kernel where nix and rtnetlink end.
+
+pub mod packet;

@@ -1,3 +1,4 @@
 //! What the applier and the lab need of the kernel where nix and rtnetlink end.
 
 pub mod packet;
+pub mod rtnl;

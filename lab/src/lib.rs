@@ -1,1 +1,4 @@
 //! A router, its modems, an Internet and many clients in network namespaces.
+#![deny(unsafe_code)]
+
+pub mod sandbox;

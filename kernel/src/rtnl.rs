@@ -1,0 +1,177 @@
+//! Route netlink for programs that want an answer before they go on: a blocking socket that
+//! sends many changes in one system call and says which of them the kernel refused.
+//!
+//! The messages are rtnetlink's; what is left out is its runtime. The socket belongs to the
+//! network namespace that it was opened in and works from every thread.
+
+use std::io;
+use std::mem;
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+    NetlinkPayload,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+
+/// A blocking route netlink socket.
+pub struct Rtnl {
+    socket: Socket,
+    sequence: u32,
+    received: Vec<u8>,
+}
+
+/// One change, with the words for it should it be refused.
+#[derive(Debug, Clone)]
+pub struct Change {
+    what: String,
+    message: RouteNetlinkMessage,
+    flags: u16,
+}
+
+/// A request that the kernel refused or that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {source}")]
+pub struct Error {
+    /// What was attempted, on what.
+    pub what: String,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl Change {
+    /// Something that must not be there yet.
+    pub fn create(what: impl Into<String>, message: RouteNetlinkMessage) -> Self {
+        Self { what: what.into(), message, flags: NLM_F_CREATE | NLM_F_EXCL }
+    }
+
+    /// Something that takes the place of what is there.
+    pub fn replace(what: impl Into<String>, message: RouteNetlinkMessage) -> Self {
+        Self { what: what.into(), message, flags: NLM_F_CREATE | NLM_F_REPLACE }
+    }
+
+    /// Something that is there already, changed or removed.
+    pub fn existing(what: impl Into<String>, message: RouteNetlinkMessage) -> Self {
+        Self { what: what.into(), message, flags: 0 }
+    }
+}
+
+impl Rtnl {
+    /// Opens a socket in the calling thread's network namespace.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        socket.set_cap_ack(true)?;
+        Ok(Self { socket, sequence: 0, received: Vec::with_capacity(1 << 16) })
+    }
+
+    /// Makes changes in order, all in one system call.
+    ///
+    /// The kernel goes on after a refused one; the first refusal is the error.
+    pub fn change(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<(), Error> {
+        let first = self.sequence + 1;
+        let mut names = Vec::new();
+        let mut request = Vec::new();
+        for Change { what, message, flags } in changes {
+            self.append(&mut request, message, flags | NLM_F_ACK);
+            names.push(what);
+        }
+        let name = |sequence: u32| names[(sequence - first) as usize].clone();
+        let failed = |source| Error { what: name(first), source };
+        let mut missing = names.len();
+        if missing > 0 {
+            self.socket.send(&request, 0).map_err(failed)?;
+        }
+        let mut refused = None;
+        while missing > 0 {
+            for message in self.receive().map_err(failed)? {
+                let NetlinkPayload::Error(answer) = message.payload else { continue };
+                missing -= 1;
+                if answer.code.is_some() && refused.is_none() {
+                    let what = name(message.header.sequence_number);
+                    refused = Some(Error { what, source: answer.to_io() });
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Asks for one thing.
+    pub fn ask(
+        &mut self,
+        what: &str,
+        question: RouteNetlinkMessage,
+    ) -> Result<RouteNetlinkMessage, Error> {
+        let mut answers = self.query(what, question, 0)?;
+        let nothing = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        answers.pop().ok_or_else(|| Error { what: what.to_owned(), source: nothing() })
+    }
+
+    /// Asks for all things of a kind.
+    pub fn dump(
+        &mut self,
+        what: &str,
+        question: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        self.query(what, question, NLM_F_DUMP)
+    }
+
+    fn query(
+        &mut self,
+        what: &str,
+        question: RouteNetlinkMessage,
+        flags: u16,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        let failed = |source| Error { what: what.to_owned(), source };
+        let mut request = Vec::new();
+        self.append(&mut request, question, flags);
+        self.socket.send(&request, 0).map_err(failed)?;
+        let mut answers = Vec::new();
+        loop {
+            for message in self.receive().map_err(failed)? {
+                match message.payload {
+                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+                    NetlinkPayload::Error(answer) => return Err(failed(answer.to_io())),
+                    _ => return Ok(answers),
+                }
+            }
+            if flags & NLM_F_DUMP != NLM_F_DUMP {
+                return Ok(answers);
+            }
+        }
+    }
+
+    fn append(&mut self, request: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16) {
+        self.sequence += 1;
+        let mut message = NetlinkMessage::from(message);
+        message.header.flags = NLM_F_REQUEST | flags;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let start = request.len();
+        request.resize(start + message.buffer_len().next_multiple_of(4), 0);
+        message.serialize(&mut request[start..]);
+    }
+
+    /// The messages of one datagram, but for those that answer an earlier request.
+    fn receive(&mut self) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+        let mut received = mem::take(&mut self.received);
+        received.clear();
+        let length = self.socket.recv(&mut received, libc::MSG_TRUNC)?;
+        if length > received.len() {
+            self.received = Vec::with_capacity(length);
+            return Err(io::Error::other("an answer was longer than the room for it"));
+        }
+        let mut messages = Vec::new();
+        let mut rest = &received[..];
+        while rest.len() >= 16 {
+            let message = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
+            let length = (message.header.length as usize).next_multiple_of(4);
+            rest = rest.get(length..).unwrap_or_default();
+            messages.push(message);
+        }
+        self.received = received;
+        Ok(messages)
+    }
+}

@@ -5,6 +5,8 @@ pub mod cli;
 pub mod config;
 pub mod difference;
 pub mod error;
+pub mod keepalive;
 pub mod kernel;
 pub mod reconcile;
+pub mod runtime;
 pub mod verdicts;

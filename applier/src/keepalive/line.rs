@@ -1,0 +1,361 @@
+//! One line's state as a pure machine: what was seen goes in, with the time at which it was seen,
+//! and a change of state comes out.
+//!
+//! ```text
+//!            missed                 missed × failures
+//!      ┌──── Up ────────► Suspect ────────────────────┐
+//!      │     ▲ ▲ answered    │                        │
+//!      │     │ └─────────────┘                        ▼
+//!      │     │ answered × successes, and held       Dead ◄─┐ missed
+//!      │     └─────────────────────── Returning ◄─────┘    │
+//!      │                                 │ answered        │
+//!      │                                 └─────────────────┤
+//!      └── no carrier, down, gone: at once, from anywhere ─┘
+//! ```
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::config::Keepalive;
+use crate::verdicts::Verdict;
+
+/// Time since the keepalive started, on a clock that never goes back.
+pub(super) type Moment = Duration;
+
+/// A line that dies again so soon after its return has relapsed.
+pub(super) const RELAPSE_WITHIN: Duration = Duration::from_secs(60);
+/// The longest that a relapsing line is held back, unless one interval is longer.
+pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(60);
+
+/// Where a line is between up and dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The last probe was answered.
+    Up,
+    /// Probes are unanswered, too few yet to call it dead.
+    Suspect,
+    /// It cannot be used.
+    Dead,
+    /// It answers again, not yet for as long as it must.
+    Returning,
+}
+
+impl State {
+    /// Whether a line in this state is given new connections.
+    pub(super) fn verdict(self) -> Verdict {
+        match self {
+            Self::Up | Self::Suspect => Verdict::Up,
+            Self::Dead | Self::Returning => Verdict::Dead,
+        }
+    }
+
+    /// The word for logs and files.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Suspect => "suspect",
+            Self::Dead => "dead",
+            Self::Returning => "returning",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What the device itself says against the line, without any probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There is no such device.
+    DeviceMissing,
+    /// The administrator has set it down.
+    AdminDown,
+    /// It has no carrier.
+    NoCarrier,
+    /// It has no address to ask from.
+    NoAddress,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeviceMissing => "the device is not there",
+            Self::AdminDown => "the device was set down",
+            Self::NoCarrier => "the device has no carrier",
+            Self::NoAddress => "the device has no address",
+        })
+    }
+}
+
+/// Who did not answer a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// The gateway.
+    Gateway(Ipv4Addr),
+    /// All targets beyond a gateway that itself answers.
+    Targets(Ipv4Addr),
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gateway(gateway) => write!(f, "gateway {gateway} does not answer"),
+            Self::Targets(gateway) => {
+                write!(f, "gateway {gateway} answers, but no target beyond it does")
+            }
+        }
+    }
+}
+
+/// What is seen of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    /// A probe was answered.
+    Answered,
+    /// A probe's time is over without an answer.
+    Missed(Silence),
+    /// The device cannot carry a probe.
+    Unusable(Fault),
+    /// The device can carry probes.
+    Usable,
+}
+
+/// A change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    /// The state before.
+    pub(super) from: State,
+    /// The state now; the same where only the reason is another.
+    pub(super) to: State,
+    /// Why, as a sentence.
+    pub(super) reason: String,
+    /// How long the state before had lasted.
+    pub(super) lasted: Duration,
+}
+
+/// How quickly a line is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// Unanswered probes in a row until it is dead.
+    pub(super) failures: u32,
+    /// Answered probes in a row until it is back.
+    pub(super) successes: u32,
+    /// What a first relapse doubles.
+    pub(super) interval: Duration,
+}
+
+impl From<&Keepalive> for Policy {
+    fn from(keepalive: &Keepalive) -> Self {
+        Self {
+            failures: keepalive.failures,
+            successes: keepalive.successes,
+            interval: keepalive.interval,
+        }
+    }
+}
+
+/// One line's state.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    policy: Policy,
+    state: State,
+    since: Moment,
+    reason: String,
+    fault: Option<Fault>,
+    /// Unanswered probes while suspect, answered ones while returning.
+    in_a_row: u32,
+    returned: Option<Moment>,
+    relapses: u32,
+}
+
+impl Line {
+    /// A line of which nothing is known yet: taken for up.
+    pub(super) fn new(policy: Policy, now: Moment) -> Self {
+        Self::remembered(policy, now, State::Up, "not probed yet")
+    }
+
+    /// A line of which the state at the end of an earlier keepalive is known.
+    pub(super) fn remembered(policy: Policy, now: Moment, state: State, reason: &str) -> Self {
+        Self {
+            policy,
+            state,
+            since: now,
+            reason: reason.to_owned(),
+            fault: None,
+            in_a_row: 0,
+            returned: None,
+            relapses: 0,
+        }
+    }
+
+    /// The state now.
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Why it is in this state.
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Judges by other numbers from now on; the state stays.
+    pub(super) fn judge_by(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// How long the line must answer without a miss before it is used again: nothing at a first
+    /// return, then two intervals, doubling with each relapse up to [`LONGEST_HOLD`].
+    pub(super) fn hold(&self) -> Duration {
+        if self.relapses == 0 {
+            return Duration::ZERO;
+        }
+        let factor = 1u32.checked_shl(self.relapses).unwrap_or(u32::MAX);
+        let longest = LONGEST_HOLD.max(self.policy.interval);
+        self.policy.interval.saturating_mul(factor).min(longest)
+    }
+
+    /// Takes in what was seen at `now`.
+    pub(super) fn step(&mut self, now: Moment, input: Input) -> Option<Change> {
+        match input {
+            Input::Unusable(fault) => self.unusable(now, fault),
+            Input::Usable => {
+                self.fault = None;
+                None
+            }
+            // A frame that was still queued when the device went down proves nothing.
+            Input::Answered | Input::Missed(_) if self.fault.is_some() => None,
+            Input::Answered => self.answered(now),
+            Input::Missed(silence) => self.missed(now, silence),
+        }
+    }
+
+    fn unusable(&mut self, now: Moment, fault: Fault) -> Option<Change> {
+        if self.fault.replace(fault) == Some(fault) {
+            return None;
+        }
+        Some(self.fall(now, fault.to_string()))
+    }
+
+    fn answered(&mut self, now: Moment) -> Option<Change> {
+        match self.state {
+            State::Up => None,
+            State::Suspect => {
+                let reason = format!("answers again after {}", probes(self.in_a_row));
+                Some(self.enter(now, State::Up, reason))
+            }
+            State::Dead => {
+                self.in_a_row = 1;
+                if self.is_back(now, now) {
+                    return Some(self.come_back(now));
+                }
+                let hold = self.hold();
+                let reason = if hold.is_zero() {
+                    format!(
+                        "answers again; used after {} in a row",
+                        answers(self.policy.successes)
+                    )
+                } else {
+                    format!("answers again; died soon after its last return, used after {hold:?}")
+                };
+                let change = self.enter(now, State::Returning, reason);
+                self.in_a_row = 1;
+                Some(change)
+            }
+            State::Returning => {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                self.is_back(self.since, now).then(|| self.come_back(now))
+            }
+        }
+    }
+
+    fn missed(&mut self, now: Moment, silence: Silence) -> Option<Change> {
+        match self.state {
+            State::Up | State::Suspect => {
+                let missed = match self.state {
+                    State::Suspect => self.in_a_row.saturating_add(1),
+                    _ => 1,
+                };
+                if missed >= self.policy.failures {
+                    let reason = format!("{silence}: {} in a row unanswered", probes(missed));
+                    return Some(self.fall(now, reason));
+                }
+                let change = (self.state == State::Up)
+                    .then(|| self.enter(now, State::Suspect, silence.to_string()));
+                self.in_a_row = missed;
+                change
+            }
+            State::Returning => {
+                Some(self.enter(now, State::Dead, format!("{silence} all of the time")))
+            }
+            State::Dead => None,
+        }
+    }
+
+    fn is_back(&self, answering_since: Moment, now: Moment) -> bool {
+        self.in_a_row >= self.policy.successes && now.saturating_sub(answering_since) >= self.hold()
+    }
+
+    fn come_back(&mut self, now: Moment) -> Change {
+        let reason = match self.in_a_row {
+            1 => "answers again".into(),
+            count => format!("answers again: {} in a row", answers(count)),
+        };
+        self.returned = Some(now);
+        self.enter(now, State::Up, reason)
+    }
+
+    fn fall(&mut self, now: Moment, reason: String) -> Change {
+        if self.state.verdict() == Verdict::Up {
+            let relapsed = self
+                .returned
+                .take()
+                .is_some_and(|at| now.saturating_sub(at) <= RELAPSE_WITHIN);
+            self.relapses = if relapsed {
+                self.relapses.saturating_add(1)
+            } else {
+                0
+            };
+        }
+        self.enter(now, State::Dead, reason)
+    }
+
+    fn enter(&mut self, now: Moment, to: State, reason: String) -> Change {
+        let change = Change {
+            from: self.state,
+            to,
+            reason: reason.clone(),
+            lasted: now.saturating_sub(self.since),
+        };
+        if self.state != to {
+            self.since = now;
+        }
+        self.state = to;
+        self.reason = reason;
+        self.in_a_row = 0;
+        change
+    }
+}
+
+fn probes(count: u32) -> String {
+    if count == 1 {
+        "1 probe".into()
+    } else {
+        format!("{count} probes")
+    }
+}
+
+fn answers(count: u32) -> String {
+    if count == 1 {
+        "1 answer".into()
+    } else {
+        format!("{count} answers")
+    }
+}
+
+#[cfg(test)]
+#[path = "line_tests.rs"]
+mod tests;

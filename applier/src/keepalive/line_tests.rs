@@ -1,0 +1,309 @@
+//! The state machine as data: what is seen at which millisecond, and what comes of it.
+
+use super::*;
+
+use Input::{Answered, Usable};
+use State::{Dead, Returning, Suspect, Up};
+
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const MISSED: Input = Input::Missed(Silence::Gateway(GATEWAY));
+const NO_CARRIER: Input = Input::Unusable(Fault::NoCarrier);
+
+const POLICY: Policy = Policy {
+    failures: 2,
+    successes: 1,
+    interval: Duration::from_millis(1000),
+};
+
+const fn ms(milliseconds: u64) -> Moment {
+    Duration::from_millis(milliseconds)
+}
+
+/// Each row: when, what is seen, the state after it.
+fn play(policy: Policy, rows: &[(u64, Input, State)]) -> Line {
+    let mut line = Line::new(policy, ms(0));
+    for (row, (at, input, expected)) in rows.iter().enumerate() {
+        let before = line.state();
+        let change = line.step(ms(*at), *input);
+        assert_eq!(
+            line.state(),
+            *expected,
+            "row {row}: {input:?} at {at} ms, {before} before"
+        );
+        if let Some(change) = change {
+            assert_eq!((change.from, change.to), (before, *expected), "row {row}");
+            assert!(!change.reason.is_empty());
+        } else {
+            assert_eq!(before, *expected, "row {row}: changed without saying so");
+        }
+    }
+    line
+}
+
+#[test]
+fn every_state_meets_every_input() {
+    let faults = [
+        Fault::DeviceMissing,
+        Fault::AdminDown,
+        Fault::NoCarrier,
+        Fault::NoAddress,
+    ];
+    // failures = successes = 3, so that one input never crosses a threshold but a fault.
+    let policy = Policy {
+        failures: 3,
+        successes: 3,
+        ..POLICY
+    };
+    let up = || Line::new(policy, ms(0));
+    let suspect = || {
+        let mut line = up();
+        line.step(ms(1), MISSED);
+        line
+    };
+    let dead = || Line::remembered(policy, ms(0), Dead, "as before");
+    let returning = || {
+        let mut line = dead();
+        line.step(ms(1), Answered);
+        line
+    };
+    let cases: [(Line, State, State, State); 4] = [
+        // from, after Answered, after Missed, after Usable
+        (up(), Up, Suspect, Up),
+        (suspect(), Up, Suspect, Suspect),
+        (dead(), Returning, Dead, Dead),
+        (returning(), Returning, Dead, Returning),
+    ];
+    for (line, answered, missed, usable) in cases {
+        for (input, expected) in [(Answered, answered), (MISSED, missed), (Usable, usable)] {
+            let mut line = line.clone();
+            let before = line.state();
+            line.step(ms(2), input);
+            assert_eq!(line.state(), expected, "{before} meets {input:?}");
+        }
+        for fault in faults {
+            let mut line = line.clone();
+            let change = line
+                .step(ms(2), Input::Unusable(fault))
+                .expect("a fault is told");
+            assert_eq!(line.state(), Dead);
+            assert_eq!(change.reason, fault.to_string());
+            assert_eq!(line.step(ms(3), Input::Unusable(fault)), None, "told once");
+            assert_eq!(
+                line.step(ms(4), Answered),
+                None,
+                "a late frame proves nothing"
+            );
+            assert_eq!(line.step(ms(4), MISSED), None);
+            assert_eq!(line.state(), Dead);
+            line.step(ms(5), Usable);
+            line.step(ms(6), Answered);
+            assert_eq!(line.state(), Returning, "after {fault:?} is over");
+        }
+    }
+}
+
+#[test]
+fn dies_after_failures_in_a_row_only() {
+    play(
+        POLICY,
+        &[
+            (0, Answered, Up),
+            (1000, MISSED, Suspect),
+            (1100, Answered, Up),
+            (2000, MISSED, Suspect),
+            (2100, MISSED, Dead),
+        ],
+    );
+    play(
+        Policy {
+            failures: 1,
+            ..POLICY
+        },
+        &[(1000, MISSED, Dead)],
+    );
+    play(
+        Policy {
+            failures: 4,
+            ..POLICY
+        },
+        &[
+            (1, MISSED, Suspect),
+            (2, MISSED, Suspect),
+            (3, MISSED, Suspect),
+            (4, MISSED, Dead),
+        ],
+    );
+}
+
+#[test]
+fn a_first_return_is_quick() {
+    play(
+        POLICY,
+        &[(1, MISSED, Suspect), (2, MISSED, Dead), (3, Answered, Up)],
+    );
+    play(
+        Policy {
+            successes: 3,
+            ..POLICY
+        },
+        &[
+            (1, NO_CARRIER, Dead),
+            (2, Usable, Dead),
+            (3, Answered, Returning),
+            (4, Answered, Returning),
+            (5, MISSED, Dead),
+            (6, Answered, Returning),
+            (7, Answered, Returning),
+            (8, Answered, Up),
+        ],
+    );
+}
+
+#[test]
+fn a_relapse_is_held_back_twice_as_long_each_time() {
+    let mut line = play(
+        POLICY,
+        &[
+            (0, NO_CARRIER, Dead),
+            (10, Usable, Dead),
+            (20, Answered, Up),
+        ],
+    );
+    let mut now = 20;
+    for expected in [2, 4, 8, 16, 32, 60, 60] {
+        now += 1000;
+        line.step(ms(now), NO_CARRIER);
+        line.step(ms(now), Usable);
+        assert_eq!(line.hold(), Duration::from_secs(expected));
+        line.step(ms(now), Answered);
+        let back = now + expected * 1000;
+        line.step(ms(back - 1), Answered);
+        assert_eq!(
+            line.state(),
+            Returning,
+            "one millisecond before {expected} s"
+        );
+        line.step(ms(back), Answered);
+        assert_eq!(line.state(), Up, "after {expected} s");
+        now = back;
+    }
+}
+
+#[test]
+fn a_miss_starts_the_hold_anew() {
+    play(
+        POLICY,
+        &[
+            (0, NO_CARRIER, Dead),
+            (0, Usable, Dead),
+            (0, Answered, Up),
+            (500, NO_CARRIER, Dead),
+            (600, Usable, Dead),
+            (600, Answered, Returning),
+            (1600, Answered, Returning),
+            (2000, MISSED, Dead),
+            (2700, Answered, Returning),
+            (3700, Answered, Returning),
+            (4700, Answered, Up),
+        ],
+    );
+}
+
+#[test]
+fn a_minute_of_good_conduct_is_forgiven() {
+    let line = play(
+        POLICY,
+        &[
+            (0, NO_CARRIER, Dead),
+            (0, Usable, Dead),
+            (0, Answered, Up),
+            (60_000, NO_CARRIER, Dead),
+            (60_000, Usable, Dead),
+            (60_000, Answered, Returning),
+            (62_000, Answered, Up),
+            (122_001, NO_CARRIER, Dead),
+            (122_001, Usable, Dead),
+            (122_001, Answered, Up),
+        ],
+    );
+    assert_eq!(line.hold(), Duration::ZERO);
+}
+
+#[test]
+fn a_line_that_never_returned_has_not_relapsed() {
+    play(
+        POLICY,
+        &[
+            (10, Answered, Up),
+            (500, NO_CARRIER, Dead),
+            (600, Usable, Dead),
+            (601, Answered, Up),
+        ],
+    );
+}
+
+#[test]
+fn a_long_interval_is_not_cut_by_the_cap() {
+    let policy = Policy {
+        interval: Duration::from_secs(300),
+        ..POLICY
+    };
+    let line = play(
+        policy,
+        &[
+            (0, NO_CARRIER, Dead),
+            (0, Usable, Dead),
+            (0, Answered, Up),
+            (1, NO_CARRIER, Dead),
+        ],
+    );
+    assert_eq!(line.hold(), Duration::from_secs(300));
+}
+
+#[test]
+fn changes_say_why_and_how_long() {
+    let mut line = Line::new(POLICY, ms(0));
+    line.step(ms(3000), MISSED);
+    assert_eq!(
+        line.step(ms(3500), MISSED),
+        Some(Change {
+            from: Suspect,
+            to: Dead,
+            reason: "gateway 198.51.100.1 does not answer: 2 probes in a row unanswered".into(),
+            lasted: ms(500),
+        })
+    );
+    assert_eq!(
+        line.step(ms(9000), NO_CARRIER),
+        Some(Change {
+            from: Dead,
+            to: Dead,
+            reason: "the device has no carrier".into(),
+            lasted: ms(5500),
+        })
+    );
+    line.step(ms(9500), Usable);
+    let back = line.step(ms(9600), Answered).unwrap();
+    assert_eq!(
+        back.lasted,
+        ms(6100),
+        "dead since 3500, whatever the reason"
+    );
+    assert_eq!(line.reason(), "answers again");
+}
+
+#[test]
+fn no_count_ever_overflows() {
+    let policy = Policy {
+        failures: u32::MAX,
+        successes: u32::MAX,
+        ..POLICY
+    };
+    let mut line = Line::new(policy, ms(0));
+    line.returned = Some(ms(0));
+    line.relapses = u32::MAX;
+    line.step(ms(1), MISSED);
+    line.in_a_row = u32::MAX;
+    assert_eq!(line.step(ms(2), MISSED).unwrap().to, Dead);
+    assert_eq!(line.hold(), LONGEST_HOLD);
+}

@@ -1,4 +1,5 @@
 //! What the applier and the lab need of the kernel where nix and rtnetlink end.
 
+pub mod nft;
 pub mod packet;
 pub mod rtnl;

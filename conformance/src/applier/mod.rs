@@ -1,0 +1,254 @@
+//! The thing under test: the shipped applier, or any executable, by the contract's section "Any
+//! applier can be judged".
+//!
+//! It runs where the caller is, which in a worker is the router's network namespace: in a scratch
+//! directory, without a terminal, with the how-to's abbreviations as its environment.
+
+mod environment;
+mod find;
+mod keepalive;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use std::{env, io};
+
+use multiwan::config::Config;
+
+pub use environment::environment;
+pub use find::{FindError, find};
+pub use keepalive::Keepalive;
+
+use crate::clause::Feature;
+use crate::job::Subject;
+use crate::process::{self, MYSELF, Output};
+use crate::session;
+
+/// The exit status that says "I have none".
+const NONE: i32 = 64;
+
+/// How long `apply`, `down` and `features` may take. They take milliseconds; this is for a
+/// machine that stalls.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What the shipped applier claims.
+const SHIPPED: &[Feature] = &[];
+
+/// An applier with the configuration that it is to apply.
+#[derive(Debug)]
+pub struct Applier {
+    subject: Subject,
+    config_path: PathBuf,
+    environment: Vec<(String, String)>,
+    scratch: PathBuf,
+}
+
+/// What an applier did against the contract.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be started or awaited.
+    #[error("`{command}` cannot be run: {source}")]
+    Run {
+        /// The command line.
+        command: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// It ended otherwise than with 0.
+    #[error("`{command}` {ending}")]
+    Ended {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        ending: String,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// It did not end.
+    #[error("`{command}` still ran after {} s", LIMIT.as_secs())]
+    Endless {
+        /// The command line.
+        command: String,
+        /// The end of what it printed.
+        output: String,
+    },
+    /// It claims a feature that the contract does not know.
+    #[error("`{command}` printed `{word}`, which is none of the contract's features")]
+    Feature {
+        /// The command line.
+        command: String,
+        /// What it printed.
+        word: String,
+    },
+}
+
+impl Error {
+    /// The end of the applier's output, where there is any.
+    #[must_use]
+    pub fn output(&self) -> Option<&str> {
+        match self {
+            Error::Ended { output, .. } | Error::Endless { output, .. } => Some(output),
+            Error::Run { .. } | Error::Feature { .. } => None,
+        }
+        .map(String::as_str)
+        .filter(|output| !output.is_empty())
+    }
+}
+
+impl Applier {
+    /// The subject with this configuration, which lies at `config_path`; it runs in `scratch`.
+    #[must_use]
+    pub fn new(subject: Subject, config: &Config, config_path: &Path, scratch: &Path) -> Self {
+        Applier {
+            subject,
+            config_path: config_path.to_owned(),
+            environment: environment(config, config_path),
+            scratch: scratch.to_owned(),
+        }
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Configures the router.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end with 0 in time.
+    pub fn apply(&self) -> Result<(), Error> {
+        self.done("apply").map(drop)
+    }
+
+    /// Removes what `apply` put there; false if it has no such command.
+    ///
+    /// # Errors
+    ///
+    /// If it ends neither with 0 nor with 64 in time.
+    pub fn down(&self) -> Result<bool, Error> {
+        Ok(self.done("down")?.is_some())
+    }
+
+    /// What it claims beyond what the how-to promises for fixed lines.
+    ///
+    /// # Errors
+    ///
+    /// If it ends neither with 0 nor with 64 in time, or prints an unknown word.
+    pub fn features(&self) -> Result<Vec<Feature>, Error> {
+        if self.subject == Subject::Shipped {
+            return Ok(SHIPPED.to_vec());
+        }
+        let printed = self.done("features")?.unwrap_or_default();
+        printed
+            .split_whitespace()
+            .map(|word| {
+                Feature::ALL
+                    .into_iter()
+                    .find(|feature| feature.word() == word)
+                    .ok_or_else(|| Error::Feature {
+                        command: self.name("features"),
+                        word: word.to_owned(),
+                    })
+            })
+            .collect()
+    }
+
+    /// Starts its daemon in a session of its own.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started. That it has none, or ends early, comes out later.
+    pub fn keepalive(&self) -> Result<Keepalive, Error> {
+        let name = self.name("keepalive");
+        let run = |source| Error::Run {
+            command: name.clone(),
+            source,
+        };
+        let output = Output::new().map_err(run)?;
+        let (argv0, program) = self.program();
+        let mut command = session::command(argv0, program);
+        self.prepare(&mut command, "keepalive", &output)
+            .map_err(run)?;
+        let child = command.spawn().map_err(run)?;
+        Ok(Keepalive::new(name, child, output))
+    }
+
+    /// Runs one of its commands to the end; what it printed, or none if it has no such command,
+    /// which `apply` must have.
+    fn done(&self, verb: &str) -> Result<Option<String>, Error> {
+        let command = self.name(verb);
+        let run = |source| Error::Run {
+            command: self.name(verb),
+            source,
+        };
+        let output = Output::new().map_err(run)?;
+        let (argv0, program) = self.program();
+        let mut child = {
+            use std::os::unix::process::CommandExt as _;
+            let mut command = Command::new(program);
+            command.arg0(argv0);
+            self.prepare(&mut command, verb, &output).map_err(run)?;
+            command.spawn().map_err(run)?
+        };
+        match process::wait(&mut child, LIMIT).map_err(run)? {
+            Some(status) if status.success() => Ok(Some(output.tail())),
+            Some(status) if status.code() == Some(NONE) && verb != "apply" => Ok(None),
+            Some(status) => {
+                let ending = process::ending(status);
+                Err(Error::Ended {
+                    command,
+                    ending,
+                    output: output.tail(),
+                })
+            }
+            None => {
+                child.kill().and_then(|()| child.wait()).map_err(run)?;
+                Err(Error::Endless {
+                    command,
+                    output: output.tail(),
+                })
+            }
+        }
+    }
+
+    /// The name that the program sees, and where it is.
+    fn program(&self) -> (&str, &Path) {
+        match &self.subject {
+            Subject::Shipped => ("multiwan", Path::new(MYSELF)),
+            Subject::Foreign { path, .. } => (path.to_str().unwrap_or("applier"), path),
+        }
+    }
+
+    fn prepare(&self, command: &mut Command, verb: &str, output: &Output) -> io::Result<()> {
+        command.arg(verb);
+        if self.subject == Subject::Shipped {
+            command.arg("-c").arg(&self.config_path);
+        }
+        command
+            .env_clear()
+            .env("PATH", search_path())
+            .env("LC_ALL", "C")
+            .env("HOME", &self.scratch)
+            .env("TMPDIR", &self.scratch)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.scratch)
+            .stdin(Stdio::null())
+            .stdout(output.stdio()?)
+            .stderr(output.stdio()?);
+        Ok(())
+    }
+
+    fn name(&self, verb: &str) -> String {
+        format!("{} {verb}", self.subject.name())
+    }
+}
+
+/// The caller's search path with the places of `ip` and `nft`, which not every user's has.
+fn search_path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+    path
+}

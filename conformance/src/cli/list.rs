@@ -1,0 +1,107 @@
+//! `list` and `explain`: the clauses for people and for programs.
+
+use std::io::Write as _;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+use super::{Error, Explain, List};
+use crate::clause::Clause;
+use crate::{clauses, selection};
+
+/// How wide text is laid out where there is no terminal to ask.
+const WIDTH: u16 = 100;
+
+/// Shows all clauses, one a line, or as JSON.
+pub(super) fn list(asked: &List) -> Result<(), Error> {
+    let mut out = anstream::stdout().lock();
+    if asked.json {
+        let all: Vec<Value> = clauses::all().map(object).collect();
+        serde_json::to_writer_pretty(&mut out, &all).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let mut table = plain_table();
+    table.set_header(["clause", "kind", "how-to", "runs with", "promise"]);
+    for clause in clauses::all() {
+        let kind = clause.kind.to_string();
+        let promise = clause.promise;
+        table.add_row([clause.id, &kind, &clause.sections(), &with(clause), promise]);
+    }
+    writeln!(out, "{}", table.trim_fmt())?;
+    Ok(())
+}
+
+/// Tells all about one clause.
+pub(super) fn explain(asked: &Explain) -> Result<(), Error> {
+    let clause = selection::one(&asked.clause)?;
+    let mut table = plain_table();
+    let mut row = |name: &str, text: &str| {
+        table.add_row([name, text]);
+    };
+    row("clause", clause.id);
+    row("kind", &clause.kind.to_string());
+    if !clause.how_to.is_empty() {
+        row("how-to", &clause.sections());
+    }
+    row("promise", clause.promise);
+    row("measured", clause.method);
+    row("needs", &needs(clause));
+    row("runs with", &with(clause));
+    row(
+        "alone",
+        &format!("multiwan-conformance run --only {}", clause.id),
+    );
+    writeln!(anstream::stdout(), "{}", table.trim_fmt())?;
+    Ok(())
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if !table.is_tty() {
+        table.set_width(WIDTH);
+    }
+    table
+}
+
+fn with(clause: &Clause) -> String {
+    clause
+        .configurations
+        .iter()
+        .map(|builtin| builtin.name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn needs(clause: &Clause) -> String {
+    match clause.needs {
+        [] => "nothing beyond the lab".to_owned(),
+        needs => needs
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+fn object(clause: &Clause) -> Value {
+    let needs: Vec<String> = clause.needs.iter().map(ToString::to_string).collect();
+    let configs: Vec<&str> = clause
+        .configurations
+        .iter()
+        .map(|builtin| builtin.name)
+        .collect();
+    json!({
+        "id": clause.id,
+        "area": clause.area(),
+        "kind": clause.kind,
+        "how_to": clause.sections(),
+        "promise": clause.promise,
+        "method": clause.method,
+        "needs": needs,
+        "configs": configs,
+    })
+}

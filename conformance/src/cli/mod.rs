@@ -1,0 +1,163 @@
+//! The command line.
+
+mod list;
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{applier, configuration, runner, selection};
+
+/// Proves with real packets what a router with several Internet lines promises.
+///
+/// It builds labs in namespaces of their own (no root needed, nothing outside is changed),
+/// configures the router with the applier under test, sends traffic, and judges by the packets
+/// that left each line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "multiwan-conformance",
+    version,
+    after_help = "Exit status: 0 all judged clauses hold; 1 a clause failed; 2 wrong usage or \
+                  configuration; 3 no lab can be built here; 4 none failed but some could not be \
+                  judged."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge an applier, clause by clause
+    Run(Run),
+    /// Show the clauses
+    List(List),
+    /// Tell what a clause promises, where the how-to says so, how it is measured, what it needs
+    Explain(Explain),
+}
+
+/// What `run` is asked.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  multiwan-conformance run
+      every clause with the shipped applier
+  multiwan-conformance run --applier ./my-router.sh --only 'spread.*' --only nat
+      some clauses with an applier of yours
+  multiwan-conformance run -c /etc/multiwan.toml --json report.json
+      your own configuration, and a report for programs
+  multiwan-conformance run --only spread.even -c two-lines --seed 7
+      one clause once more, with the same flows")]
+struct Run {
+    /// What is judged: `multiwan` (the shipped one), a fixture's name, or an executable's path
+    /// with a slash
+    #[arg(long, value_name = "NAME|PATH", default_value = "multiwan")]
+    applier: String,
+    /// Run the clauses that fit this configuration, instead of each with its own; a file, or a
+    /// name that `list` shows; may be repeated
+    #[arg(short, long = "config", value_name = "FILE")]
+    configs: Vec<String>,
+    /// Only clauses whose name or area matches, as `spread.*`; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+    /// How many clauses are judged at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    /// Repeat the flows of the run that said this seed [default: random]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// A skipped or inconclusive clause is a failure
+    #[arg(long)]
+    strict: bool,
+    /// Write the report for programs; `-` for standard output, and people's goes to standard error
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What `list` is asked.
+#[derive(Debug, Args)]
+struct List {
+    /// As an array of objects
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `explain` is asked.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  multiwan-conformance explain spread.even")]
+struct Explain {
+    /// The clause's name, as `list` shows it
+    clause: String,
+}
+
+/// What keeps a command from being carried out.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Applier(#[from] applier::FindError),
+    #[error(transparent)]
+    Configuration(#[from] configuration::Error),
+    #[error(transparent)]
+    Selection(#[from] selection::Error),
+    #[error(transparent)]
+    Runner(#[from] runner::Error),
+    #[error("no selected clause says anything about {0}; `list` shows what each runs with")]
+    Nothing(String),
+    #[error("{path}: {source}", path = path.display())]
+    Output {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Print(#[from] std::io::Error),
+}
+
+impl Error {
+    /// By the contract: 2 wrong usage or configuration, 3 no lab can be built here.
+    fn exit_status(&self) -> u8 {
+        match self {
+            Error::Applier(_)
+            | Error::Configuration(_)
+            | Error::Selection(_)
+            | Error::Nothing(_)
+            | Error::Output { .. } => 2,
+            Error::Runner(_) => 3,
+            Error::Print(_) => 1,
+        }
+    }
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(asked) => run::run(&asked),
+        Command::List(asked) => list::list(&asked).map(|()| 0),
+        Command::Explain(asked) => list::explain(&asked).map(|()| 0),
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        // Whoever reads us has had enough, as `list | head`.
+        Err(Error::Print(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            anstream::eprintln!("{}error:{:#} {error}", ERROR, ERROR);
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

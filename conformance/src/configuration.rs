@@ -1,0 +1,128 @@
+//! The described configurations that clauses run with: the suite's own, and files.
+
+use std::{fs, io};
+
+use multiwan::config::{Config, ConfigError};
+
+/// A configuration of the suite's own, from `fixtures/configs/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Builtin {
+    /// What `-c`, `list` and the report call it.
+    pub name: &'static str,
+    /// Its text.
+    pub toml: &'static str,
+}
+
+/// Two lines of equal weight: the how-to's case.
+pub const TWO_LINES: Builtin = Builtin {
+    name: "two-lines",
+    toml: include_str!("../../fixtures/configs/two-lines.toml"),
+};
+
+/// Two lines of weights 4 and 1: the how-to's second case.
+pub const FOUR_TO_ONE: Builtin = Builtin {
+    name: "four-to-one",
+    toml: include_str!("../../fixtures/configs/four-to-one.toml"),
+};
+
+/// All of the suite's own.
+pub const BUILTIN: &[Builtin] = &[TWO_LINES, FOUR_TO_ONE];
+
+/// A configuration read and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// Its built-in name, or the path as it was given.
+    pub name: String,
+    /// Its text, which a worker writes into its scratch directory for the applier.
+    pub toml: String,
+    /// What it says.
+    pub config: Config,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither a file nor a name.
+    #[error(
+        "{name}: {source}; give a file, or the name of a configuration of the suite's own: {}",
+        names()
+    )]
+    Read {
+        /// As it was given.
+        name: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// What it says is refused: where, and what to write instead.
+    #[error(transparent)]
+    Refused(#[from] ConfigError),
+}
+
+impl Configuration {
+    /// The built-in one of this name, else the file.
+    ///
+    /// # Errors
+    ///
+    /// If there is neither, or the file is refused.
+    pub fn find(name: &str) -> Result<Self, Error> {
+        if let Some(builtin) = BUILTIN.iter().find(|builtin| builtin.name == name) {
+            return Ok(Self::builtin(builtin));
+        }
+        let toml = fs::read_to_string(name).map_err(|source| Error::Read {
+            name: name.to_owned(),
+            source,
+        })?;
+        let config = Config::parse(&toml, name)?;
+        Ok(Configuration {
+            name: name.to_owned(),
+            toml,
+            config,
+        })
+    }
+
+    /// One of the suite's own.
+    ///
+    /// # Panics
+    ///
+    /// If the applier's library refuses it, which a test keeps from happening.
+    #[must_use]
+    pub fn builtin(builtin: &Builtin) -> Self {
+        let Builtin { name, toml } = *builtin;
+        let config = Config::parse(toml, name).expect("the suite's own configurations are right");
+        Configuration {
+            name: name.to_owned(),
+            toml: toml.to_owned(),
+            config,
+        }
+    }
+}
+
+fn names() -> String {
+    BUILTIN
+        .iter()
+        .map(|builtin| builtin.name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suite_s_own_are_right_and_are_found_by_name() {
+        for builtin in BUILTIN {
+            let found = Configuration::find(builtin.name).unwrap();
+            assert_eq!(found, Configuration::builtin(builtin));
+        }
+    }
+
+    #[test]
+    fn what_is_neither_file_nor_name_is_told_the_names() {
+        let error = Configuration::find("three-lines").unwrap_err().to_string();
+        assert!(
+            error.ends_with("of the suite's own: two-lines, four-to-one"),
+            "{error}"
+        );
+    }
+}

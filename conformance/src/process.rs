@@ -1,0 +1,127 @@
+//! Child processes: their output kept, their end awaited no longer than a deadline.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+/// This binary, also when the file has been replaced meanwhile.
+pub const MYSELF: &str = "/proc/self/exe";
+
+/// How much of a process's output is kept for a report, in bytes from its end.
+const TAIL: u64 = 8 * 1024;
+
+/// A file without a name that collects what processes write. A pipe would fill up, and would
+/// stay open as long as any of their children lives.
+#[derive(Debug)]
+pub struct Output(File);
+
+impl Output {
+    /// An empty one.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn new() -> io::Result<Self> {
+        Ok(Output(File::from(memfd_create(
+            "output",
+            MemfdFlags::CLOEXEC,
+        )?)))
+    }
+
+    /// For a child's standard output or error; both may share it.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn stdio(&self) -> io::Result<Stdio> {
+        Ok(self.0.try_clone()?.into())
+    }
+
+    /// The end of what was written so far, without touching where the next write goes.
+    #[must_use]
+    pub fn tail(&self) -> String {
+        let length = self.0.metadata().map_or(0, |metadata| metadata.len());
+        let start = length.saturating_sub(TAIL);
+        let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(0)];
+        match self.0.read_exact_at(&mut bytes, start) {
+            Ok(()) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+            Err(error) => format!("(its output cannot be read: {error})"),
+        }
+    }
+}
+
+/// Waits for a child's end; none when it still runs after `limit`.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    if let Some(status) = child.try_wait()? {
+        return Ok(Some(status));
+    }
+    let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return child.try_wait(),
+            Ok(_) => return child.wait().map(Some),
+            Err(rustix::io::Errno::INTR) => (),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// How a process ended, in words: `ended with 3`, `was killed by signal 9`.
+#[must_use]
+pub fn ending(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn output_of_both_kinds_is_kept_in_order_and_read_while_it_grows() {
+        let output = Output::new().unwrap();
+        for text in ["one", "two"] {
+            let status = Command::new("sh")
+                .args(["-c", "echo $0; echo $0 again >&2", text])
+                .stdout(output.stdio().unwrap())
+                .stderr(output.stdio().unwrap())
+                .status()
+                .unwrap();
+            assert!(status.success());
+            assert!(output.tail().ends_with("again"));
+        }
+        assert_eq!(output.tail(), "one\none again\ntwo\ntwo again");
+    }
+
+    #[test]
+    fn a_wait_ends_with_the_child_or_the_limit() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(
+            wait(&mut child, Duration::from_millis(20))
+                .unwrap()
+                .is_none()
+        );
+        child.kill().unwrap();
+        let status = wait(&mut child, Duration::from_secs(10)).unwrap().unwrap();
+        assert_eq!(ending(status), "was killed by signal 9");
+    }
+}

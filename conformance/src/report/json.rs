@@ -1,0 +1,109 @@
+//! The contract's JSON object.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Counts, Record, Report};
+
+/// Keys are added, never renamed; a reader that needs more than that looks here.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Object<'a> {
+    schema: u32,
+    kernel: &'a str,
+    applier: &'a str,
+    mode: &'a str,
+    seed: u64,
+    duration_ms: u128,
+    #[serde(flatten)]
+    counts: Counts,
+    /// A foreign applier's layout clauses, which are not in the counts above.
+    layout_apart: Counts,
+    clauses: &'a [Record],
+}
+
+/// Writes the report and a line's end.
+///
+/// # Errors
+///
+/// If it cannot be written.
+pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let object = Object {
+        schema: SCHEMA,
+        kernel: &report.kernel,
+        applier: &report.applier,
+        mode: &report.mode,
+        seed: report.seed,
+        duration_ms: report.duration.as_millis(),
+        counts: report.counts(),
+        layout_apart: report.layout_apart(),
+        clauses: &report.clauses,
+    };
+    serde_json::to_writer_pretty(&mut *to, &object)?;
+    writeln!(to)?;
+    to.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clause::Kind;
+    use crate::judgement::Status;
+    use crate::report::tests::report;
+
+    fn keys(value: &serde_json::Value) -> Vec<&str> {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect()
+    }
+
+    #[test]
+    fn keys_are_the_contract_s_in_its_order() {
+        let report = report(false, &[(Kind::Behaviour, Status::Passed)]);
+        let mut written = Vec::new();
+        super::write(&report, &mut written).unwrap();
+        let object: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(
+            keys(&object),
+            [
+                "schema",
+                "kernel",
+                "applier",
+                "mode",
+                "seed",
+                "duration_ms",
+                "passed",
+                "failed",
+                "skipped",
+                "inconclusive",
+                "layout_apart",
+                "clauses"
+            ]
+        );
+        let clause = &object["clauses"][0];
+        assert_eq!(
+            keys(clause),
+            [
+                "id",
+                "kind",
+                "status",
+                "config",
+                "reason",
+                "how_to",
+                "duration_ms",
+                "measured",
+                "detail"
+            ]
+        );
+        assert_eq!(
+            (&clause["kind"], &clause["status"]),
+            (&"behaviour".into(), &"passed".into())
+        );
+        assert!(clause["reason"].is_null());
+        assert_eq!(keys(&clause["measured"]), ["line1", "p"]);
+    }
+}

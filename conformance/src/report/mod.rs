@@ -1,0 +1,271 @@
+//! What a run found, as a value; the files beside this one write it.
+
+pub mod json;
+pub mod progress;
+pub mod terminal;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clause::{Clause, Kind};
+use crate::judgement::{Judgement, Measured, Status};
+
+/// One clause with one configuration, judged: the contract's object, in its order of keys.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The clause.
+    pub id: String,
+    /// Behaviour or layout.
+    pub kind: Kind,
+    /// The verdict.
+    pub status: Status,
+    /// The configuration's name.
+    pub config: String,
+    /// A sentence, unless passed.
+    pub reason: Option<String>,
+    /// The how-to's sections, `2.3.3, 2.4`.
+    pub how_to: String,
+    /// How long it took, its sandbox included.
+    pub duration_ms: u64,
+    /// What the verdict rests on.
+    pub measured: Measured,
+    /// Several lines beside the reason: events, the applier's output.
+    pub detail: Option<String>,
+}
+
+impl Record {
+    /// A clause's judgement with this configuration.
+    #[must_use]
+    pub fn new(clause: &Clause, config: &str, judgement: Judgement, took: Duration) -> Self {
+        Record {
+            id: clause.id.to_owned(),
+            kind: clause.kind,
+            status: judgement.status,
+            config: config.to_owned(),
+            reason: judgement.reason,
+            how_to: clause.sections(),
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            measured: judgement.measured,
+            detail: None,
+        }
+    }
+
+    /// The same with details, if there are any.
+    #[must_use]
+    pub fn with_detail(self, detail: Option<String>) -> Self {
+        Record {
+            detail: detail.filter(|text| !text.is_empty()),
+            ..self
+        }
+    }
+}
+
+/// How many clauses have which verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Held.
+    pub passed: usize,
+    /// Broken.
+    pub failed: usize,
+    /// Without what they need.
+    pub skipped: usize,
+    /// Not to be judged.
+    pub inconclusive: usize,
+}
+
+impl Counts {
+    fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Self {
+        records.fold(Counts::default(), |mut counts, record| {
+            *match record.status {
+                Status::Passed => &mut counts.passed,
+                Status::Failed => &mut counts.failed,
+                Status::Skipped => &mut counts.skipped,
+                Status::Inconclusive => &mut counts.inconclusive,
+            } += 1;
+            counts
+        })
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.passed + self.failed + self.skipped + self.inconclusive
+    }
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The kernel's release, `6.18.44`.
+    pub kernel: String,
+    /// The applier's name.
+    pub applier: String,
+    /// Whether it is not the shipped one: then its layout is counted apart.
+    pub foreign: bool,
+    /// The sandbox's mode, `full` or `limited`.
+    pub mode: String,
+    /// With which the run repeats.
+    pub seed: u64,
+    /// From the first worker to the last.
+    pub duration: Duration,
+    /// In the order of the list of clauses.
+    pub clauses: Vec<Record>,
+}
+
+impl Report {
+    /// What decides.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.clauses.iter().filter(|record| !self.is_apart(record)))
+    }
+
+    /// What is counted apart: a foreign applier's layout.
+    #[must_use]
+    pub fn layout_apart(&self) -> Counts {
+        Counts::of(self.clauses.iter().filter(|record| self.is_apart(record)))
+    }
+
+    /// Whether this record does not decide.
+    #[must_use]
+    pub fn is_apart(&self, record: &Record) -> bool {
+        self.foreign && record.kind == Kind::Layout
+    }
+
+    /// The contract's exit status: 0 all judged clauses hold, 1 one failed, 4 some could not be
+    /// judged; `strict` makes a skip or an inconclusive clause a failure.
+    #[must_use]
+    pub fn exit_status(&self, strict: bool) -> u8 {
+        let Counts {
+            failed,
+            skipped,
+            inconclusive,
+            ..
+        } = self.counts();
+        if failed > 0 || strict && skipped + inconclusive > 0 {
+            1
+        } else if inconclusive > 0 {
+            4
+        } else {
+            0
+        }
+    }
+
+    /// The command that judges one record's clause alone.
+    #[must_use]
+    pub fn repeat(&self, record: &Record) -> String {
+        let applier = if self.foreign {
+            format!(" --applier {}", self.applier)
+        } else {
+            String::new()
+        };
+        let Record { id, config, .. } = record;
+        format!(
+            "multiwan-conformance run{applier} --only {id} -c {config} --seed {}",
+            self.seed
+        )
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn record(id: &str, kind: Kind, status: Status) -> Record {
+        Record {
+            id: id.to_owned(),
+            kind,
+            status,
+            config: "two-lines".to_owned(),
+            reason: (status != Status::Passed).then(|| "dsl1 got nothing".to_owned()),
+            how_to: "2.3.3".to_owned(),
+            duration_ms: 310,
+            measured: [
+                ("line1".to_owned(), 1013.into()),
+                ("p".to_owned(), 0.56.into()),
+            ]
+            .into_iter()
+            .collect(),
+            detail: None,
+        }
+    }
+
+    pub(crate) fn report(foreign: bool, verdicts: &[(Kind, Status)]) -> Report {
+        Report {
+            kernel: "6.18.44".to_owned(),
+            applier: if foreign { "./mine.sh" } else { "multiwan" }.to_owned(),
+            foreign,
+            mode: "full".to_owned(),
+            seed: 7,
+            duration: Duration::from_millis(21_000),
+            clauses: verdicts
+                .iter()
+                .map(|&(kind, status)| record("a.b", kind, status))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn exit_status_by_the_contract() {
+        use Kind::{Behaviour, Layout};
+        use Status::{Failed, Inconclusive, Passed, Skipped};
+        let cases: &[(bool, &[(Kind, Status)], u8, u8)] = &[
+            (false, &[], 0, 0),
+            (false, &[(Behaviour, Passed), (Layout, Passed)], 0, 0),
+            (false, &[(Behaviour, Passed), (Behaviour, Skipped)], 0, 1),
+            (
+                false,
+                &[(Behaviour, Passed), (Behaviour, Inconclusive)],
+                4,
+                1,
+            ),
+            (
+                false,
+                &[(Behaviour, Inconclusive), (Behaviour, Failed)],
+                1,
+                1,
+            ),
+            (false, &[(Layout, Failed)], 1, 1),
+            (true, &[(Layout, Failed), (Behaviour, Passed)], 0, 0),
+            (true, &[(Layout, Skipped), (Layout, Inconclusive)], 0, 0),
+            (true, &[(Layout, Passed), (Behaviour, Failed)], 1, 1),
+        ];
+        for (foreign, verdicts, lenient, strict) in cases {
+            let report = report(*foreign, verdicts);
+            assert_eq!(report.exit_status(false), *lenient, "{verdicts:?}");
+            assert_eq!(report.exit_status(true), *strict, "strict {verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_layout_is_counted_apart() {
+        let verdicts = [
+            (Kind::Layout, Status::Failed),
+            (Kind::Behaviour, Status::Passed),
+        ];
+        let report = report(true, &verdicts);
+        assert_eq!(
+            report.counts(),
+            Counts {
+                passed: 1,
+                ..Counts::default()
+            }
+        );
+        assert_eq!(
+            report.layout_apart(),
+            Counts {
+                failed: 1,
+                ..Counts::default()
+            }
+        );
+    }
+
+    #[test]
+    fn one_command_repeats_a_clause() {
+        let report = report(true, &[(Kind::Behaviour, Status::Failed)]);
+        assert_eq!(
+            report.repeat(&report.clauses[0]),
+            "multiwan-conformance run --applier ./mine.sh --only a.b -c two-lines --seed 7"
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Which clauses run with which configurations.
+
+use glob::Pattern;
+
+use crate::clause::Clause;
+use crate::clauses;
+use crate::configuration::Configuration;
+use crate::judge;
+
+/// A pattern that selects nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No clause is called so.
+    #[error("no clause is called `{asked}`{}", meant(nearest))]
+    Unknown {
+        /// As it was given.
+        asked: String,
+        /// The clauses' names that are most like it.
+        nearest: Vec<&'static str>,
+    },
+    /// It is no pattern.
+    #[error("`{asked}` is no pattern: {reason}; try `spread.*`")]
+    Pattern {
+        /// As it was given.
+        asked: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+fn meant(nearest: &[&str]) -> String {
+    match nearest {
+        [] => "; `multiwan-conformance list` shows them all".to_owned(),
+        names => format!("; did you mean {}?", names.join(" or ")),
+    }
+}
+
+/// The clause of this identifier.
+///
+/// # Errors
+///
+/// With the nearest names, if there is none.
+pub fn one(id: &str) -> Result<&'static Clause, Error> {
+    clauses::find(id).ok_or_else(|| unknown(id))
+}
+
+/// The clauses that one of the patterns matches, in their own order; all without a pattern. An
+/// area's name stands for all of its clauses.
+///
+/// # Errors
+///
+/// For the first pattern that matches none.
+pub fn select(patterns: &[String]) -> Result<Vec<&'static Clause>, Error> {
+    let compiled = patterns
+        .iter()
+        .map(|asked| {
+            let pattern = Pattern::new(asked).map_err(|error| Error::Pattern {
+                asked: asked.clone(),
+                reason: error.msg,
+            })?;
+            if clauses::all().any(|clause| matches(&pattern, clause)) {
+                Ok(pattern)
+            } else {
+                Err(unknown(asked))
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let wanted = |clause: &&Clause| {
+        compiled.is_empty() || compiled.iter().any(|pattern| matches(pattern, clause))
+    };
+    Ok(clauses::all().filter(wanted).collect())
+}
+
+fn matches(pattern: &Pattern, clause: &Clause) -> bool {
+    pattern.matches(clause.id) || pattern.matches(clause.area())
+}
+
+fn unknown(asked: &str) -> Error {
+    let names = clauses::all().map(|clause| clause.id);
+    Error::Unknown {
+        asked: asked.to_owned(),
+        nearest: nearest(asked, names),
+    }
+}
+
+/// At most three names that are much like what was asked for, the likest first.
+fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut like: Vec<(f64, &str)> = names
+        .map(|name| (strsim::jaro_winkler(asked, name), name))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .collect();
+    like.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    like.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// Each clause with each configuration that it runs with: the suite's own, or of the given ones
+/// those that it fits.
+#[must_use]
+pub fn plan(
+    clauses: &[&'static Clause],
+    given: &[Configuration],
+) -> Vec<(&'static Clause, Configuration)> {
+    let mut plan = Vec::new();
+    for &clause in clauses {
+        if given.is_empty() {
+            for builtin in clause.configurations {
+                plan.push((clause, Configuration::builtin(builtin)));
+            }
+        } else {
+            let fitting = given.iter().filter(|given| (clause.fits)(&given.config));
+            plan.extend(fitting.map(|given| (clause, given.clone())));
+        }
+    }
+    plan
+}
+
+/// The level of each statistical test in a run of this plan: shared out among its tests, and
+/// never more than in a run of everything, so that a clause judges alone as it does there.
+#[must_use]
+pub fn level(plan: &[(&'static Clause, Configuration)]) -> f64 {
+    let tests = |plan: &[(&Clause, Configuration)]| -> u32 {
+        plan.iter()
+            .map(|(clause, with)| clause.tests.count(with.config.lines.len()))
+            .sum()
+    };
+    let everything = self::plan(&clauses::all().collect::<Vec<_>>(), &[]);
+    judge::level(tests(plan).max(tests(&everything)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likest_names_come_first_and_strangers_not_at_all() {
+        let names = ["spread.even", "spread.weighted", "dead.carrier"];
+        assert_eq!(
+            nearest("spread.evne", names.into_iter()),
+            ["spread.even", "spread.weighted"]
+        );
+        assert!(nearest("qqq", names.into_iter()).is_empty());
+    }
+
+    #[test]
+    fn patterns_areas_and_names_select() {
+        let all: Vec<_> = clauses::all().map(|clause| clause.id).collect();
+        let ids = |patterns: &[&str]| -> Vec<&str> {
+            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+            select(&patterns)
+                .unwrap()
+                .iter()
+                .map(|clause| clause.id)
+                .collect()
+        };
+        assert_eq!(ids(&[]), all);
+        assert_eq!(ids(&["*"]), all);
+        assert_eq!(ids(&[all[0]]), [all[0]]);
+        let area = clauses::find(all[0]).unwrap().area();
+        assert_eq!(ids(&[area]), ids(&[&format!("{area}.*")]));
+    }
+
+    #[test]
+    fn nothing_selected_is_an_error() {
+        assert!(matches!(
+            select(&["no.such".to_owned()]),
+            Err(Error::Unknown { .. })
+        ));
+        assert!(matches!(
+            select(&["[".to_owned()]),
+            Err(Error::Pattern { .. })
+        ));
+    }
+}

@@ -1,0 +1,153 @@
+//! A worker: judges one clause with one configuration in a sandbox of its own.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use multiwan::config::Config;
+use multiwan_lab::sandbox::{self, Sandbox};
+
+use crate::applier::Applier;
+use crate::clause::{Clause, Feature, Need};
+use crate::clauses;
+use crate::context::{Context, Deadlines, rng};
+use crate::events::Events;
+use crate::job::{Job, Message};
+use crate::judgement::{Judgement, Status, Trouble};
+use crate::report::Record;
+
+/// The hidden argument that asks for a worker; its job as JSON follows. Without one it only
+/// tries whether a sandbox can be entered.
+pub const ARGUMENT: &str = "__worker";
+
+/// Enters a sandbox, which must come before anything that starts a thread, and does the job.
+#[must_use]
+pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let sandbox = match sandbox::enter() {
+        Ok(sandbox) => sandbox,
+        Err(why) => {
+            send(&Message::Unavailable {
+                why: why.to_string(),
+            });
+            return ExitCode::from(3);
+        }
+    };
+    send(&Message::Started {
+        mode: sandbox.mode().name().to_owned(),
+    });
+    let Some(job) = arguments.next() else {
+        return ExitCode::SUCCESS;
+    };
+    match serde_json::from_slice::<Job>(job.as_encoded_bytes()) {
+        Ok(job) => {
+            let record = record(&job, sandbox);
+            send(&Message::Finished { record });
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("not a job: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One line to the orchestrator. Without it there is nobody to work for.
+fn send(message: &Message) {
+    let mut line = serde_json::to_vec(message).expect("messages are plain data");
+    line.push(b'\n');
+    if io::stdout().write_all(&line).is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// The job's verdict with all that the report tells of it.
+fn record(job: &Job, sandbox: Sandbox) -> Record {
+    let clause = clauses::find(&job.clause).expect("the orchestrator has the same clauses");
+    let since = Instant::now();
+    let mut events = Vec::new();
+    let (judgement, output) = match judge(clause, job, sandbox, &mut events) {
+        Ok(judgement) => (judgement, None),
+        Err(trouble) => (trouble.judgement(), trouble.detail().map(str::to_owned)),
+    };
+    let told = judgement.status == Status::Failed || judgement.status == Status::Inconclusive;
+    let detail = told.then(|| {
+        events
+            .into_iter()
+            .chain(output)
+            .collect::<Vec<_>>()
+            .join("\n")
+    });
+    Record::new(clause, &job.configuration, judgement, since.elapsed()).with_detail(detail)
+}
+
+/// Lays out scratch directory, applier and context, and calls the clause's function. What was
+/// noted on the way is in `events`, whether it comes to a judgement or not.
+fn judge(
+    clause: &Clause,
+    job: &Job,
+    sandbox: Sandbox,
+    events: &mut Vec<String>,
+) -> Result<Judgement, Trouble> {
+    // The sandbox's own /run is gone with it, even after SIGKILL.
+    let scratch = tempfile::tempdir_in("/run")
+        .or_else(|_| tempfile::tempdir())
+        .map_err(|source| Trouble::System {
+            doing: "making a scratch directory",
+            source,
+        })?;
+    let config_path = scratch.path().join("multiwan.toml");
+    std::fs::write(&config_path, &job.toml).map_err(|source| Trouble::System {
+        doing: "writing the configuration",
+        source,
+    })?;
+    let config = Config::parse(&job.toml, &job.configuration)
+        .expect("the orchestrator has read the same text");
+    let applier = Applier::new(job.subject.clone(), &config, &config_path, scratch.path());
+    if let Some(reason) = missing(clause.needs, &applier.features()?) {
+        return Ok(Judgement::skipped(reason));
+    }
+    let mut context = Context {
+        sandbox,
+        deadlines: Deadlines::of(&config.keepalive),
+        config,
+        config_path,
+        applier,
+        rng: rng(job.seed, clause.id, &job.configuration),
+        level: job.level,
+        events: Events::new(send),
+    };
+    let judged = (clause.judge)(&mut context);
+    events.extend(context.events.kept().iter().map(ToString::to_string));
+    judged
+}
+
+/// The first need that is not met, as a reason.
+fn missing(needs: &[Need], claimed: &[Feature]) -> Option<String> {
+    needs.iter().find_map(|need| match need {
+        Need::Sysctl(path) => {
+            let there = Path::new("/proc/sys").join(path).exists();
+            (!there).then(|| format!("this kernel has no {}", path.replace('/', ".")))
+        }
+        Need::Claimed(feature) => {
+            (!claimed.contains(feature)).then(|| format!("not claimed: {feature}"))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let known = Need::Sysctl("kernel/ostype");
+        let unknown = Need::Sysctl("net/ipv4/no_such");
+        let pins = Need::Claimed(Feature::Pin);
+        assert_eq!(missing(&[known, pins], &[Feature::Pin]), None);
+        let reason = missing(&[known, unknown], &[]).unwrap();
+        assert_eq!(reason, "this kernel has no net.ipv4.no_such");
+        assert_eq!(missing(&[pins], &[]).unwrap(), "not claimed: pin");
+    }
+}

@@ -6,6 +6,8 @@
 
 use std::io;
 use std::mem;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
@@ -14,6 +16,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// A blocking route netlink socket.
 pub struct Rtnl {
@@ -43,17 +46,29 @@ pub struct Error {
 impl Change {
     /// Something that must not be there yet.
     pub fn create(what: impl Into<String>, message: RouteNetlinkMessage) -> Self {
-        Self { what: what.into(), message, flags: NLM_F_CREATE | NLM_F_EXCL }
+        Self {
+            what: what.into(),
+            message,
+            flags: NLM_F_CREATE | NLM_F_EXCL,
+        }
     }
 
     /// Something that takes the place of what is there.
     pub fn replace(what: impl Into<String>, message: RouteNetlinkMessage) -> Self {
-        Self { what: what.into(), message, flags: NLM_F_CREATE | NLM_F_REPLACE }
+        Self {
+            what: what.into(),
+            message,
+            flags: NLM_F_CREATE | NLM_F_REPLACE,
+        }
     }
 
     /// Something that is there already, changed or removed.
     pub fn existing(what: impl Into<String>, message: RouteNetlinkMessage) -> Self {
-        Self { what: what.into(), message, flags: 0 }
+        Self {
+            what: what.into(),
+            message,
+            flags: 0,
+        }
     }
 }
 
@@ -64,7 +79,11 @@ impl Rtnl {
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         socket.set_cap_ack(true)?;
-        Ok(Self { socket, sequence: 0, received: Vec::with_capacity(1 << 16) })
+        Ok(Self {
+            socket,
+            sequence: 0,
+            received: Vec::with_capacity(1 << 16),
+        })
     }
 
     /// Makes changes in order, all in one system call.
@@ -74,12 +93,20 @@ impl Rtnl {
         let first = self.sequence + 1;
         let mut names = Vec::new();
         let mut request = Vec::new();
-        for Change { what, message, flags } in changes {
+        for Change {
+            what,
+            message,
+            flags,
+        } in changes
+        {
             self.append(&mut request, message, flags | NLM_F_ACK);
             names.push(what);
         }
         let name = |sequence: u32| names[(sequence - first) as usize].clone();
-        let failed = |source| Error { what: name(first), source };
+        let failed = |source| Error {
+            what: name(first),
+            source,
+        };
         let mut missing = names.len();
         if missing > 0 {
             self.socket.send(&request, 0).map_err(failed)?;
@@ -87,11 +114,16 @@ impl Rtnl {
         let mut refused = None;
         while missing > 0 {
             for message in self.receive().map_err(failed)? {
-                let NetlinkPayload::Error(answer) = message.payload else { continue };
+                let NetlinkPayload::Error(answer) = message.payload else {
+                    continue;
+                };
                 missing -= 1;
                 if answer.code.is_some() && refused.is_none() {
                     let what = name(message.header.sequence_number);
-                    refused = Some(Error { what, source: answer.to_io() });
+                    refused = Some(Error {
+                        what,
+                        source: answer.to_io(),
+                    });
                 }
             }
         }
@@ -106,7 +138,10 @@ impl Rtnl {
     ) -> Result<RouteNetlinkMessage, Error> {
         let mut answers = self.query(what, question, 0)?;
         let nothing = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        answers.pop().ok_or_else(|| Error { what: what.to_owned(), source: nothing() })
+        answers.pop().ok_or_else(|| Error {
+            what: what.to_owned(),
+            source: nothing(),
+        })
     }
 
     /// Asks for all things of a kind.
@@ -124,7 +159,10 @@ impl Rtnl {
         question: RouteNetlinkMessage,
         flags: u16,
     ) -> Result<Vec<RouteNetlinkMessage>, Error> {
-        let failed = |source| Error { what: what.to_owned(), source };
+        let failed = |source| Error {
+            what: what.to_owned(),
+            source,
+        };
         let mut request = Vec::new();
         self.append(&mut request, question, flags);
         self.socket.send(&request, 0).map_err(failed)?;
@@ -161,7 +199,9 @@ impl Rtnl {
         let length = self.socket.recv(&mut received, libc::MSG_TRUNC)?;
         if length > received.len() {
             self.received = Vec::with_capacity(length);
-            return Err(io::Error::other("an answer was longer than the room for it"));
+            return Err(io::Error::other(
+                "an answer was longer than the room for it",
+            ));
         }
         let mut messages = Vec::new();
         let mut rest = &received[..];
@@ -173,5 +213,42 @@ impl Rtnl {
         }
         self.received = received;
         Ok(messages)
+    }
+}
+
+/// A socket that hears of changes in the network namespace that it was opened in.
+pub struct Monitor(Socket);
+
+impl Monitor {
+    /// Hears of devices that come, go or change (`RTNLGRP_LINK`).
+    pub fn links() -> io::Result<Self> {
+        const RTNLGRP_LINK: u32 = 1;
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.add_membership(RTNLGRP_LINK)?;
+        socket.set_non_blocking(true)?;
+        Ok(Self(socket))
+    }
+
+    /// Waits until something changed, or until `patience` is over; what changed is to be asked
+    /// for, since news can be lost.
+    pub fn wait(&mut self, patience: Duration) -> io::Result<()> {
+        let milliseconds = patience.as_millis().saturating_add(1);
+        let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
+        poll(
+            &mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)],
+            timeout,
+        )?;
+        let mut news = Vec::with_capacity(1 << 15);
+        loop {
+            news.clear();
+            match self.0.recv(&mut news, 0) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // News was lost: which is news enough.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

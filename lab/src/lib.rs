@@ -1,4 +1,22 @@
 //! A router, its modems, an Internet and many clients in network namespaces.
+//!
+//! A [`sandbox`] is entered without root; in it a [`Topology`] is built into a [`Lab`] of real
+//! hosts, whose lines can be broken by a [`Fault`] and repaired.
 #![deny(unsafe_code)]
 
+mod error;
+mod fault;
+mod host;
+mod lab;
+mod netns;
 pub mod sandbox;
+mod topology;
+pub mod traffic;
+
+pub use error::Error;
+pub use fault::Fault;
+pub use host::{Device, FRAME_PORTS_END, FRAME_PORTS_START, Host, Mac};
+pub use lab::{Client, Lab, Modem};
+pub use netns::Netns;
+pub use sandbox::Sandbox;
+pub use topology::{Lan, Line, Topology};

@@ -31,16 +31,14 @@ impl PacketSocket {
         Ok(Self { socket })
     }
 
-    /// Opens a socket that only sends, past the queueing discipline (`PACKET_QDISC_BYPASS`).
-    pub fn sender(ifindex: u32) -> io::Result<Self> {
-        let this = Self::open(ifindex, 0)?;
+    /// Sends past the device's queueing discipline (`PACKET_QDISC_BYPASS`).
+    pub fn bypass_queueing(&self) -> io::Result<()> {
         sys::set_option(
-            this.as_fd(),
+            self.as_fd(),
             libc::SOL_PACKET,
             libc::PACKET_QDISC_BYPASS,
             &1i32,
-        )?;
-        Ok(this)
+        )
     }
 
     /// Leaves out what this host itself sends (`PACKET_IGNORE_OUTGOING`, Linux 4.20).

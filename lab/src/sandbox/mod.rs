@@ -56,13 +56,24 @@ impl Sandbox {
 
     /// The sandbox that this process was started in.
     fn entered(outer: u64) -> Result<Self, Unavailable> {
-        let open = |source| Unavailable { stage: Stage::Open, source, seccomp: false };
+        let open = |source| Unavailable {
+            stage: Stage::Open,
+            source,
+            seccomp: false,
+        };
         if network_namespace().map_err(open)? == outer {
-            return Err(open(io::Error::other("still in the caller's network namespace")));
+            return Err(open(io::Error::other(
+                "still in the caller's network namespace",
+            )));
         }
         raise_descriptor_limit().map_err(|error| open(error.into()))?;
-        let writable = File::options().write(true).open("/proc/sys/net/ipv4/ip_forward").is_ok();
-        Ok(Self { mode: if writable { Mode::Full } else { Mode::Limited } })
+        let writable = File::options()
+            .write(true)
+            .open("/proc/sys/net/ipv4/ip_forward")
+            .is_ok();
+        Ok(Self {
+            mode: if writable { Mode::Full } else { Mode::Limited },
+        })
     }
 }
 
@@ -103,12 +114,22 @@ pub fn test(body: impl FnOnce(&Sandbox)) {
     let thread = std::thread::current();
     let name = thread.name().expect("a test's thread has its name");
     let mut command = Command::new("/proc/self/exe");
-    command.args(["--exact", name, "--nocapture", "--include-ignored", "--test-threads=1"]);
+    command.args([
+        "--exact",
+        name,
+        "--nocapture",
+        "--include-ignored",
+        "--test-threads=1",
+    ]);
     let output = in_sandbox(command).unwrap_or_else(|why| panic!("{why}"));
     // Through the macros, so that the harness shows it with this test and only when it fails.
     print!("{}", String::from_utf8_lossy(&output.stdout));
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{name} failed in its sandbox: {}", output.status);
+    assert!(
+        output.status.success(),
+        "{name} failed in its sandbox: {}",
+        output.status
+    );
 }
 
 /// Runs a command in a sandbox of its own and waits for it.
@@ -131,11 +152,17 @@ pub fn in_sandbox(mut command: Command) -> Result<std::process::Output, Unavaila
 fn plan(report: &OwnedFd) -> sys::Plan {
     let maps = || {
         let (uid, gid) = (Uid::effective(), Gid::effective());
-        (format!("0 {uid} 1\n").into_bytes(), format!("0 {gid} 1\n").into_bytes())
+        (
+            format!("0 {uid} 1\n").into_bytes(),
+            format!("0 {gid} 1\n").into_bytes(),
+        )
     };
     let capable = has_capabilities(&[CAP_NET_ADMIN, CAP_SYS_ADMIN]);
     let without = capable && (read_only("/proc/sys") || !user_namespace_allowed());
-    sys::Plan { maps: (!without).then(maps), report: report.as_raw_fd() }
+    sys::Plan {
+        maps: (!without).then(maps),
+        report: report.as_raw_fd(),
+    }
 }
 
 const CAP_NET_ADMIN: u32 = 12;
@@ -144,8 +171,12 @@ const CAP_SYS_ADMIN: u32 = 21;
 fn has_capabilities(wanted: &[u32]) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
-    wanted.iter().all(|capability| effective & (1 << capability) != 0)
+    let effective = line
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0);
+    wanted
+        .iter()
+        .all(|capability| effective & (1 << capability) != 0)
 }
 
 fn read_only(path: &str) -> bool {
@@ -178,7 +209,11 @@ fn report_pipe() -> Result<(File, OwnedFd), Unavailable> {
 }
 
 fn opening(source: io::Error) -> Unavailable {
-    Unavailable { stage: Stage::Open, source, seccomp: false }
+    Unavailable {
+        stage: Stage::Open,
+        source,
+        seccomp: false,
+    }
 }
 
 fn unavailable(report: &mut File, source: io::Error) -> Unavailable {
@@ -188,6 +223,12 @@ fn unavailable(report: &mut File, source: io::Error) -> Unavailable {
         Err(_) => source,
     };
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let seccomp = status.lines().any(|line| line.starts_with("Seccomp:") && line.ends_with('2'));
-    Unavailable { stage: Stage::from_number(stage[0]), source, seccomp }
+    let seccomp = status
+        .lines()
+        .any(|line| line.starts_with("Seccomp:") && line.ends_with('2'));
+    Unavailable {
+        stage: Stage::from_number(stage[0]),
+        source,
+        seccomp,
+    }
 }

@@ -64,13 +64,25 @@ unsafe fn mounts(plan: &Plan) -> io::Result<()> {
     // SAFETY: the strings end in NUL, and null is allowed where mount(2) ignores an argument.
     unsafe {
         let private = libc::MS_REC | libc::MS_PRIVATE;
-        let done = libc::mount(ptr::null(), c"/".as_ptr(), ptr::null(), private, ptr::null());
+        let done = libc::mount(
+            ptr::null(),
+            c"/".as_ptr(),
+            ptr::null(),
+            private,
+            ptr::null(),
+        );
         stage(plan, Stage::Mount, done)?;
         // Masked containers refuse these: then /proc and /sys show what they showed before, and
         // nothing in the lab depends on more.
         let safe = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
         let fresh = |kind: &CStr, place: &CStr, flags| {
-            libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), flags, ptr::null())
+            libc::mount(
+                kind.as_ptr(),
+                place.as_ptr(),
+                kind.as_ptr(),
+                flags,
+                ptr::null(),
+            )
         };
         fresh(c"proc", c"/proc", safe);
         fresh(c"sysfs", c"/sys", safe);

@@ -87,7 +87,12 @@ impl fmt::Display for Unavailable {
             Stage::Mount => "making the mounts private",
             Stage::Open => "opening what the lab works with",
         };
-        write!(f, "no lab can be built here: {what}: {}: {}", self.source, self.fix())
+        write!(
+            f,
+            "no lab can be built here: {what}: {}: {}",
+            self.source,
+            self.fix()
+        )
     }
 }
 

@@ -1,0 +1,146 @@
+//! What a lab looks like, before it is built: pure data.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use crate::error::Error;
+
+/// The how-to's network: clients behind a router with several lines, each through a modem to one
+/// Internet.
+///
+/// ```text
+/// client1 eth0 ─┐                     ┌─ eth1 ── lan modem1 isp ─┐
+/// client2 eth0 ─┼─ switch ── eth0 router                         ├─ internet
+/// client… eth0 ─┘                     └─ eth2 ── lan modem2 isp ─┘
+/// ```
+///
+/// The router's devices are there, down and without addresses: to set them up is the business of
+/// the applier under test. All else is up and runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// The network behind the router.
+    pub lan: Lan,
+    /// The Internet lines, in order.
+    pub lines: Vec<Line>,
+    /// How many client hosts there are, each with a namespace of its own.
+    pub clients: usize,
+    /// What the Internet answers for; by default the range for benchmarks (RFC 2544).
+    pub servers: Ipv4Net,
+}
+
+/// The network behind the router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lan {
+    /// The router's device (IFI).
+    pub interface: String,
+    /// The router's address (IPI/NMI), which the clients use as their gateway.
+    pub router: Ipv4Net,
+}
+
+/// An Internet line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The router's device (IFE).
+    pub interface: String,
+    /// The router's address (IPE/NME).
+    pub router: Ipv4Net,
+    /// The modem's address (GWE).
+    pub gateway: Ipv4Addr,
+}
+
+impl Topology {
+    /// A LAN and no line yet, with the how-to's 17 clients.
+    pub fn new(interface: &str, router: Ipv4Net) -> Self {
+        Self {
+            lan: Lan {
+                interface: interface.to_owned(),
+                router,
+            },
+            lines: Vec::new(),
+            clients: 17,
+            servers: Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15),
+        }
+    }
+
+    /// Adds a line.
+    #[must_use]
+    pub fn line(mut self, interface: &str, router: Ipv4Net, gateway: Ipv4Addr) -> Self {
+        self.lines.push(Line {
+            interface: interface.to_owned(),
+            router,
+            gateway,
+        });
+        self
+    }
+
+    /// Sets the number of clients.
+    #[must_use]
+    pub fn clients(mut self, clients: usize) -> Self {
+        self.clients = clients;
+        self
+    }
+
+    /// The address of the client with this number, from 0: the LAN's addresses in order, without
+    /// the router's.
+    pub fn client_address(&self, client: usize) -> Option<Ipv4Addr> {
+        self.lan
+            .router
+            .hosts()
+            .filter(|&address| address != self.lan.router.addr())
+            .nth(client)
+    }
+
+    /// The link between a modem and the Internet: addresses of the Internet's and of the modem's
+    /// end.
+    pub(crate) fn uplink(line: usize) -> (Ipv4Addr, Ipv4Addr) {
+        let base = u32::from(Ipv4Addr::new(10, 255, 0, 0)) + 4 * line as u32;
+        (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2))
+    }
+
+    /// Says what cannot be built.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |why: String| Err(Error::Topology(why));
+        if self.lines.is_empty() || self.lines.len() > 60 {
+            return refuse(format!("{} lines; 1 to 60 can be built", self.lines.len()));
+        }
+        if self.clients > 0 && self.client_address(self.clients - 1).is_none() {
+            return refuse(format!(
+                "{} has no room for {} clients",
+                self.lan.router, self.clients
+            ));
+        }
+        let mut devices = BTreeSet::from([self.lan.interface.as_str()]);
+        for line in &self.lines {
+            if !devices.insert(&line.interface) {
+                return refuse(format!(
+                    "two lines or the LAN share the card {}",
+                    line.interface
+                ));
+            }
+            if !line.router.contains(&line.gateway) || line.gateway == line.router.addr() {
+                return refuse(format!(
+                    "the gateway {} does not fit {}",
+                    line.gateway, line.router
+                ));
+            }
+        }
+        let inside = Ipv4Net::new_assert(Ipv4Addr::new(10, 255, 0, 0), 24);
+        let nets = self
+            .lines
+            .iter()
+            .map(|line| line.router)
+            .chain([self.lan.router]);
+        for net in nets.clone() {
+            for other in [inside, self.servers] {
+                if net.contains(&other) || other.contains(&net.addr()) {
+                    return refuse(format!(
+                        "{net} overlaps {other}, which the lab needs itself"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -66,7 +66,16 @@ impl fmt::Display for Details<'_> {
         }
         match (errno, instruction) {
             (Errno::EPERM, _) => write!(f, "; it takes CAP_NET_ADMIN in this network namespace"),
-            (Errno::ENOENT, Some(name)) => write!(f, "; at `{name}`: load the module nft_{name}"),
+            (Errno::ENOENT, Some(name)) if name == "immediate" => {
+                write!(f, "; there is no such chain")
+            }
+            (Errno::ENOENT, Some(name)) => {
+                let option = name.to_uppercase();
+                write!(
+                    f,
+                    "; this kernel has no instruction `{name}` (CONFIG_NFT_{option})"
+                )
+            }
             (_, Some(name)) => write!(f, "; at `{name}`"),
             (Errno::EOPNOTSUPP, None) => {
                 write!(f, "; this kernel, hook or family does not have it")

@@ -295,13 +295,20 @@ impl Expression {
                 Self::Immediate(value(immediate::DATA)?)
             }
             "counter" => Self::Counter(Counter {
-                packets: data.u64(counter::PACKETS)?,
-                bytes: data.u64(counter::BYTES)?,
+                packets: data.u64(counter::PACKETS).unwrap_or(0),
+                bytes: data.u64(counter::BYTES).unwrap_or(0),
             }),
             "nat" => {
-                only(&[nat::TYPE, nat::FAMILY, nat::REG_ADDR_MIN, nat::REG_ADDR_MAX])?;
+                only(&[
+                    nat::TYPE,
+                    nat::FAMILY,
+                    nat::REG_ADDR_MIN,
+                    nat::REG_ADDR_MAX,
+                    nat::FLAGS,
+                ])?;
                 register(nat::REG_ADDR_MIN)?;
                 let ours = data.u32(nat::TYPE) == Some(nat::SOURCE)
+                    && data.u32(nat::FLAGS).unwrap_or(0) & !nat::MAP_IPS == 0
                     && data.u32(nat::FAMILY) == Some(libc::NFPROTO_IPV4 as u32)
                     && data
                         .u32(nat::REG_ADDR_MAX)
@@ -436,7 +443,10 @@ mod nat {
     pub(super) const FAMILY: u16 = 2;
     pub(super) const REG_ADDR_MIN: u16 = 3;
     pub(super) const REG_ADDR_MAX: u16 = 4;
+    pub(super) const FLAGS: u16 = 7;
     pub(super) const SOURCE: u32 = 0;
+    /// `NF_NAT_RANGE_MAP_IPS`: the kernel's own note that there is an address.
+    pub(super) const MAP_IPS: u32 = 1;
 }
 
 mod reject {

@@ -1,5 +1,7 @@
 //! Tables, chains and rules as the attributes of a netlink message.
 
+use netlink_packet_core::NLA_HEADER_SIZE;
+
 use super::{
     expression::Expression,
     table::{Base, Chain, Family, Hook, Kind, Policy, Rule, Table},
@@ -147,6 +149,6 @@ pub(super) fn instruction_at(attributes: &[u8], offset: usize) -> Option<String>
     let (NFTA_RULE_EXPRESSIONS, list, offset) = Nest::new(attributes).at(offset)? else {
         return None;
     };
-    let (_, element, _) = Nest::new(list).at(offset)?;
+    let (_, element, _) = Nest::new(list).at(offset.checked_sub(NLA_HEADER_SIZE)?)?;
     Some(Expression::read(Nest::new(element)).name().to_owned())
 }

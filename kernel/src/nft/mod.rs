@@ -37,9 +37,13 @@ mod error;
 mod expression;
 mod message;
 mod netfilter;
+#[cfg(test)]
+mod samples;
 mod socket;
 mod statement;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 mod transaction;
 mod wire;

@@ -112,15 +112,15 @@ impl<'a> Nest<'a> {
             })
     }
 
-    /// The attribute that has this byte in its value, and the byte's place there.
+    /// The attribute that has this byte, and the byte's place in it, header included.
     pub(super) fn at(self, offset: usize) -> Option<(u16, &'a [u8], usize)> {
         let mut start = 0;
         for (kind, value) in self.iter() {
-            start += NLA_HEADER_SIZE;
-            if (start..start + value.len()).contains(&offset) {
+            let end = start + NLA_HEADER_SIZE + value.len().next_multiple_of(4);
+            if (start..end).contains(&offset) {
                 return Some((kind, value, offset - start));
             }
-            start += value.len().next_multiple_of(4);
+            start = end;
         }
         None
     }
@@ -146,10 +146,6 @@ impl<'a> Nest<'a> {
 
     pub(super) fn u8(self, kind: u16) -> Option<u8> {
         self.array(kind).map(u8::from_be_bytes)
-    }
-
-    pub(super) fn u16(self, kind: u16) -> Option<u16> {
-        self.array(kind).map(u16::from_be_bytes)
     }
 
     pub(super) fn u32(self, kind: u16) -> Option<u32> {

@@ -1,0 +1,279 @@
+//! Every nftables statement to the real kernel and back; with `nft` there, its text both ways too.
+//!
+//! ```text
+//! unshare -Urn target/debug/examples/nft_round_trip
+//! ```
+//!
+//! Each check is a function of its own that wants to be root in an empty network namespace.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use multiwan_kernel::nft::*;
+use nix::errno::Errno;
+
+#[path = "../src/nft/samples.rs"]
+mod samples;
+
+fn main() {
+    let checks: [(&str, fn()); 7] = [
+        (
+            "every statement comes back from the kernel",
+            every_statement_comes_back,
+        ),
+        (
+            "nft reads what is printed and prints what was put",
+            nft_agrees,
+        ),
+        (
+            "replacing is idempotent and leaves nothing",
+            replacing_is_idempotent,
+        ),
+        (
+            "a refusal names the rule and changes nothing",
+            refusals_name_the_rule,
+        ),
+        (
+            "deleting what is not there is no error",
+            deleting_what_is_absent,
+        ),
+        (
+            "what others put there is seen, and can be put back",
+            foreign_rules_are_seen,
+        ),
+        ("what a replacement costs", cost),
+    ];
+    refuse_outside_of_a_sandbox();
+    for (name, check) in checks {
+        check();
+        println!("ok: {name}");
+    }
+}
+
+/// The machine's own rules are not to be touched.
+fn refuse_outside_of_a_sandbox() {
+    let map = std::fs::read_to_string("/proc/self/uid_map").expect("readable");
+    let everybody = map.split_whitespace().nth(2) == Some("4294967295");
+    assert!(!everybody, "run it under: unshare -Urn");
+}
+
+fn every_statement_comes_back() {
+    let mut netfilter = Netfilter::open().expect("a socket");
+    for sample in samples::samples() {
+        let table = sample.table("round_trip");
+        netfilter
+            .replace(&table)
+            .unwrap_or_else(|error| panic!("{}: {error}", sample.text));
+        let back = netfilter.read(table.family, &table.name).expect("readable");
+        assert_eq!(back.as_ref(), Some(&table), "{}", sample.text);
+        netfilter
+            .delete(table.family, &table.name)
+            .expect("deletable");
+    }
+    assert_eq!(netfilter.tables().expect("readable"), []);
+}
+
+/// What is printed, put by nft, is what is encoded; and what nft prints of it, put by nft, too.
+fn nft_agrees() {
+    if no_nft() {
+        return;
+    }
+    let mut netfilter = Netfilter::open().expect("a socket");
+    for sample in samples::samples() {
+        let table = sample.table("round_trip");
+        let (family, name) = (table.family, &table.name);
+
+        nft(&["-f", "-"], &table.to_string());
+        let by_nft = netfilter
+            .read(family, name)
+            .expect("readable")
+            .expect("there");
+        assert_eq!(by_nft, table, "{}", sample.text);
+
+        netfilter.replace(&table).expect("replaceable");
+        let listed = nft(&["list", "table", &family.to_string(), name], "");
+        nft(
+            &["-f", "-"],
+            &format!("delete table {family} {name}\n{listed}"),
+        );
+        let again = netfilter
+            .read(family, name)
+            .expect("readable")
+            .expect("there");
+        assert_eq!(again, table, "{}\n{listed}", sample.text);
+        netfilter.delete(family, name).expect("deletable");
+    }
+}
+
+fn replacing_is_idempotent() {
+    let mut netfilter = Netfilter::open().expect("a socket");
+    let table = router();
+    for _ in 0..3 {
+        netfilter.replace(&table).expect("replaceable");
+        let back = netfilter.read(Family::Ip, "multiwan").expect("readable");
+        assert_eq!(back.as_ref(), Some(&table));
+    }
+    assert_eq!(
+        netfilter.tables().expect("readable"),
+        [(Family::Ip, "multiwan".into())]
+    );
+    netfilter.delete(Family::Ip, "multiwan").expect("deletable");
+    assert_eq!(
+        netfilter.read(Family::Ip, "multiwan").expect("readable"),
+        None
+    );
+}
+
+fn refusals_name_the_rule() {
+    let mut netfilter = Netfilter::open().expect("a socket");
+    let before = router();
+    netfilter.replace(&before).expect("replaceable");
+
+    let mut refused = |statement: Statement| {
+        let mut table = router();
+        let rule = Rule::new([Statement::Local(End::Source, Test::Is), statement]);
+        table.chains[0].rules.insert(3, rule);
+        let error = netfilter.replace(&table).expect_err("refused");
+        println!("    {error}");
+        error
+    };
+    let nonesuch = Unknown {
+        name: "nonesuch".into(),
+        attributes: Vec::new(),
+    };
+    let error = refused(Statement::Unknown(nonesuch));
+    assert_eq!(error.errno(), Some(Errno::ENOENT));
+    assert!(error.to_string().contains("`nonesuch`"), "{error}");
+    let error = refused(Verdict::Jump("nowhere".into()).into());
+    assert_eq!(error.errno(), Some(Errno::ENOENT));
+    assert!(error.to_string().contains("jump nowhere"), "{error}");
+    let error = refused(Statement::Masquerade);
+    assert!(error.to_string().contains("masquerade"), "{error}");
+
+    let after = netfilter.read(Family::Ip, "multiwan").expect("readable");
+    assert_eq!(after, Some(before));
+    netfilter.delete(Family::Ip, "multiwan").expect("deletable");
+}
+
+fn deleting_what_is_absent() {
+    let mut netfilter = Netfilter::open().expect("a socket");
+    netfilter.delete(Family::Ip, "absent").expect("no error");
+    netfilter
+        .delete(Family::Netdev, "absent")
+        .expect("no error");
+    assert_eq!(netfilter.tables().expect("readable"), []);
+}
+
+fn foreign_rules_are_seen() {
+    if no_nft() {
+        return;
+    }
+    let mut netfilter = Netfilter::open().expect("a socket");
+    let table = router();
+    netfilter.replace(&table).expect("replaceable");
+    nft(
+        &["-f", "-"],
+        "insert rule ip multiwan prerouting meta mark 1 limit rate 5/second accept\n\
+         add table inet other\nadd table arp another",
+    );
+    let current = netfilter
+        .read(Family::Ip, "multiwan")
+        .expect("readable")
+        .expect("there");
+    let differences = table.difference(&current);
+    assert!(
+        matches!(&differences[..], [Difference::RuleForeign { .. }]),
+        "{differences:?}"
+    );
+    println!("    {}", differences[0]);
+
+    netfilter.replace(&current).expect("replaceable");
+    assert_eq!(
+        netfilter.read(Family::Ip, "multiwan").expect("readable"),
+        Some(current)
+    );
+    let names = netfilter.tables().expect("readable");
+    assert!(
+        names.contains(&(Family::Arp, "another".into())),
+        "{names:?}"
+    );
+    for (family, name) in names {
+        netfilter.delete(family, &name).expect("deletable");
+    }
+}
+
+fn cost() {
+    let mut netfilter = Netfilter::open().expect("a socket");
+    let table = router();
+    netfilter.replace(&table).expect("replaceable");
+    let encoding = median(|| drop(Transaction::new().replace(&table)));
+    let reading = median(|| drop(netfilter.read(Family::Ip, "multiwan")));
+    let replacing = median(|| netfilter.replace(&table).expect("replaceable"));
+    println!("    encoding {encoding:?}, reading {reading:?}, replacing {replacing:?}");
+    netfilter.delete(Family::Ip, "multiwan").expect("deletable");
+}
+
+/// Of 101 times.
+fn median(mut work: impl FnMut()) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..101 {
+        let start = Instant::now();
+        work();
+        times.push(start.elapsed());
+    }
+    times.sort();
+    times[50]
+}
+
+/// A table of the applier's size: 25 rules.
+fn router() -> Table {
+    let mut table = Table::new(Family::Ip, "multiwan");
+    let base = Base::new(Kind::Filter, Hook::Prerouting, -150);
+    let mut chain = Chain::base("prerouting", base);
+    for line in 1..=25_u32 {
+        chain.rule([
+            Statement::InputInterface(Test::Is, format!("eth{line}")),
+            Statement::ConntrackState([State::New].into()),
+            Statement::ConntrackMark(Test::Is, Mark::new(0, 0x3f00)),
+            Statement::SetConntrackMark(Mark::new(line << 8, 0x3f00)),
+            Statement::Counter(Counter::default()),
+        ]);
+    }
+    table.chains.push(chain);
+    table
+}
+
+fn no_nft() -> bool {
+    let absent = Command::new("nft").arg("--version").output().is_err();
+    if absent {
+        println!("skipped: there is no nft");
+    }
+    absent
+}
+
+/// Runs nft in this namespace and returns what it prints.
+fn nft(arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new("nft")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("nft starts");
+    child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes())
+        .expect("writable");
+    let output = child.wait_with_output().expect("nft ends");
+    assert!(
+        output.status.success(),
+        "{}\n{input}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}

@@ -164,7 +164,6 @@ pub(super) struct Line {
     policy: Policy,
     state: State,
     since: Moment,
-    reason: String,
     fault: Option<Fault>,
     /// Unanswered probes while suspect, answered ones while returning.
     in_a_row: u32,
@@ -173,18 +172,12 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A line of which nothing is known yet: taken for up.
-    pub(super) fn new(policy: Policy, now: Moment) -> Self {
-        Self::remembered(policy, now, State::Up, "not probed yet")
-    }
-
-    /// A line of which the state at the end of an earlier keepalive is known.
-    pub(super) fn remembered(policy: Policy, now: Moment, state: State, reason: &str) -> Self {
+    /// A line that is taken to be in this state until something is seen of it.
+    pub(super) fn new(policy: Policy, now: Moment, state: State) -> Self {
         Self {
             policy,
             state,
             since: now,
-            reason: reason.to_owned(),
             fault: None,
             in_a_row: 0,
             returned: None,
@@ -195,11 +188,6 @@ impl Line {
     /// The state now.
     pub(super) fn state(&self) -> State {
         self.state
-    }
-
-    /// Why it is in this state.
-    pub(super) fn reason(&self) -> &str {
-        &self.reason
     }
 
     /// Judges by other numbers from now on; the state stays.
@@ -327,16 +315,24 @@ impl Line {
         let change = Change {
             from: self.state,
             to,
-            reason: reason.clone(),
+            reason,
             lasted: now.saturating_sub(self.since),
         };
         if self.state != to {
             self.since = now;
         }
         self.state = to;
-        self.reason = reason;
         self.in_a_row = 0;
         change
+    }
+}
+
+/// A time for people: to the second where it is long, else to the millisecond.
+pub(super) fn rounded(time: Duration) -> Duration {
+    if time >= Duration::from_secs(10) {
+        Duration::from_secs(time.as_secs())
+    } else {
+        Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 }
 

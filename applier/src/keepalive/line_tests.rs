@@ -19,9 +19,13 @@ const fn ms(milliseconds: u64) -> Moment {
     Duration::from_millis(milliseconds)
 }
 
+fn fresh(policy: Policy) -> Line {
+    Line::new(policy, ms(0), Up)
+}
+
 /// Each row: when, what is seen, the state after it.
 fn play(policy: Policy, rows: &[(u64, Input, State)]) -> Line {
-    let mut line = Line::new(policy, ms(0));
+    let mut line = fresh(policy);
     for (row, (at, input, expected)) in rows.iter().enumerate() {
         let before = line.state();
         let change = line.step(ms(*at), *input);
@@ -54,13 +58,13 @@ fn every_state_meets_every_input() {
         successes: 3,
         ..POLICY
     };
-    let up = || Line::new(policy, ms(0));
+    let up = || fresh(policy);
     let suspect = || {
         let mut line = up();
         line.step(ms(1), MISSED);
         line
     };
-    let dead = || Line::remembered(policy, ms(0), Dead, "as before");
+    let dead = || Line::new(policy, ms(0), Dead);
     let returning = || {
         let mut line = dead();
         line.step(ms(1), Answered);
@@ -262,7 +266,7 @@ fn a_long_interval_is_not_cut_by_the_cap() {
 
 #[test]
 fn changes_say_why_and_how_long() {
-    let mut line = Line::new(POLICY, ms(0));
+    let mut line = fresh(POLICY);
     line.step(ms(3000), MISSED);
     assert_eq!(
         line.step(ms(3500), MISSED),
@@ -289,7 +293,7 @@ fn changes_say_why_and_how_long() {
         ms(6100),
         "dead since 3500, whatever the reason"
     );
-    assert_eq!(line.reason(), "answers again");
+    assert_eq!(back.reason, "answers again");
 }
 
 #[test]
@@ -299,7 +303,7 @@ fn no_count_ever_overflows() {
         successes: u32::MAX,
         ..POLICY
     };
-    let mut line = Line::new(policy, ms(0));
+    let mut line = fresh(policy);
     line.returned = Some(ms(0));
     line.relapses = u32::MAX;
     line.step(ms(1), MISSED);

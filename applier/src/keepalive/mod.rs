@@ -1,4 +1,291 @@
 //! Finds out whether each line works, and keeps the kernel's view of it true (how-to 2.4).
+//!
+//! ```text
+//!   kernel's events ──► devices ──► watch (one per line) ──► verdicts ──► reconcile ──► kernel
+//!                          │          ▲        │
+//!                          │          │ ARP    │ schedule, state machine
+//!   routes, rules ─────────┴──────────┼────────┴─► pace: when the kernel is looked at again
+//!                                  gateway
+//! ```
+//!
+//! What decides is pure and knows no clock: `line` (the state machine), `schedule` (when a probe
+//! is due or missed), `pace` (when to reconcile), `devices` (what a device allows), `arp` (frames).
 
+mod arp;
+mod devices;
+mod error;
+mod events;
 mod line;
+mod memory;
+mod neighbour;
+mod pace;
+mod probe;
+mod readable;
 mod schedule;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Instant;
+
+use futures::TryStreamExt;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+pub use error::Error;
+
+use crate::config::Config;
+use crate::kernel::Kernel;
+use crate::reconcile::reconcile;
+use crate::verdicts::Verdict;
+use devices::Devices;
+use events::{Batch, Events};
+use line::{Line, Moment, Policy};
+use memory::Memory;
+use pace::Pace;
+use watch::{Circumstances, News, Watch, What};
+
+/// Watches the lines of `config` until SIGTERM or SIGINT, and leaves the kernel as it is then.
+///
+/// SIGHUP calls `reload`; what it refuses is said, and the configuration stays. Must run within a
+/// tokio runtime with I/O and time; one thread is enough.
+///
+/// # Errors
+///
+/// When another keepalive runs in this network namespace, or a permission is missing. What the
+/// kernel refuses later on is logged and tried again.
+pub async fn run<E: Display>(
+    config: Config,
+    mut reload: impl FnMut() -> Result<Config, E>,
+) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
+    let (mut keepalive, mut news) = Keepalive::start(config).await?;
+    let mut events = Events::open().map_err(Error::Events)?;
+    // After the events are listened to, so that no change falls between.
+    keepalive.read_devices().await?;
+    info!(lines = keepalive.config.lines.len(), "watching");
+    loop {
+        let due = keepalive
+            .pace
+            .due()
+            .map(|moment| (keepalive.clock + moment).into());
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => keepalive.reload(reload()),
+            batch = events.next() => keepalive.events(batch.map_err(Error::Events)?).await?,
+            Some(first) = news.recv() => {
+                keepalive.news(first).await?;
+                while let Ok(more) = news.try_recv() {
+                    keepalive.news(more).await?;
+                }
+                keepalive.memory.write();
+            }
+            () = watch::until(due) => {}
+        }
+        if keepalive.pace.is_due(keepalive.moment()) {
+            keepalive.pass().await;
+        }
+    }
+    notify(&[NotifyState::Stopping]);
+    info!("ending; the kernel stays as it is");
+    Ok(())
+}
+
+struct Keepalive {
+    config: Config,
+    clock: Instant,
+    devices: Devices,
+    watches: BTreeMap<String, Watch>,
+    news: mpsc::UnboundedSender<News>,
+    memory: Memory,
+    pace: Pace,
+    kernel: Kernel,
+    netlink: rtnetlink::Handle,
+    ready: bool,
+}
+
+impl Keepalive {
+    async fn start(config: Config) -> Result<(Self, mpsc::UnboundedReceiver<News>), Error> {
+        let mut memory = Memory::open()?;
+        memory.keep(&config);
+        memory.write();
+        let (connection, netlink, _) = rtnetlink::new_connection().map_err(Error::Events)?;
+        tokio::spawn(connection);
+        let (news, receiver) = mpsc::unbounded_channel();
+        let keepalive = Self {
+            config,
+            clock: Instant::now(),
+            devices: Devices::default(),
+            watches: BTreeMap::new(),
+            news,
+            memory,
+            pace: Pace::default(),
+            kernel: Kernel::open()?,
+            netlink,
+            ready: false,
+        };
+        Ok((keepalive, receiver))
+    }
+
+    fn moment(&self) -> Moment {
+        self.clock.elapsed()
+    }
+
+    /// Reads all devices and addresses anew, and looks at the rest of the kernel too.
+    async fn read_devices(&mut self) -> Result<(), Error> {
+        let mut devices = Devices::default();
+        let mut links = self.netlink.link().get().execute();
+        while let Some(link) = links.try_next().await? {
+            devices.take(&RouteNetlinkMessage::NewLink(link));
+        }
+        let mut request = self.netlink.address().get();
+        request.message_mut().header.family = AddressFamily::Inet;
+        let mut addresses = request.execute();
+        while let Some(address) = addresses.try_next().await? {
+            devices.take(&RouteNetlinkMessage::NewAddress(address));
+        }
+        self.devices = devices;
+        self.adapt();
+        self.pace.want_soon(self.moment());
+        Ok(())
+    }
+
+    /// Tells each watcher what its line is now; begins and ends watches where lines came or went.
+    fn adapt(&mut self) {
+        self.watches
+            .retain(|name, _| self.config.lines.iter().any(|line| line.name == *name));
+        for line in &self.config.lines {
+            let circumstances = Circumstances {
+                keepalive: self.config.keepalive.clone(),
+                outlook: self.devices.outlook(line),
+            };
+            if let Some(watch) = self.watches.get(&line.name) {
+                watch.adapt(circumstances);
+                continue;
+            }
+            let state = self.memory.state(&line.name);
+            let policy = Policy::from(&self.config.keepalive);
+            let machine = Line::new(policy, self.clock.elapsed(), state);
+            let news = self.news.clone();
+            let watch = Watch::begin(line.name.clone(), machine, self.clock, circumstances, news);
+            self.watches.insert(line.name.clone(), watch);
+        }
+    }
+
+    async fn events(&mut self, batch: Batch) -> Result<(), Error> {
+        if batch.overrun {
+            info!("some of the kernel's events were lost; reading everything again");
+            return self.read_devices().await;
+        }
+        let mut concerned = false;
+        for message in &batch.messages {
+            let before = self.uses(self.devices.concerned_by(message));
+            let index = self.devices.take(message);
+            concerned |= before || self.uses(index);
+            concerned |= events::concerns_tables(message, &self.config.kernel);
+        }
+        if concerned {
+            self.adapt();
+            self.pace.want_soon(self.moment());
+        }
+        Ok(())
+    }
+
+    /// Whether the configuration names this device.
+    fn uses(&self, index: Option<u32>) -> bool {
+        let Some(name) = index.and_then(|index| self.devices.name(index)) else {
+            return false;
+        };
+        self.config.lines.iter().any(|line| line.interface == name)
+            || self.config.lans.iter().any(|lan| lan.interface == name)
+    }
+
+    async fn news(&mut self, news: News) -> Result<(), Error> {
+        let News { line, what } = news;
+        let (change, neighbour) = match what {
+            What::Changed(change, neighbour) => (change, neighbour),
+            What::Forbidden(source) => return Err(Error::Forbidden { line, source }),
+        };
+        let lasted = humantime::format_duration(line::rounded(change.lasted));
+        match change.to.verdict() {
+            Verdict::Dead => {
+                warn!(line, from = %change.from, to = %change.to, %lasted, "{}", change.reason);
+            }
+            Verdict::Up => {
+                info!(line, from = %change.from, to = %change.to, %lasted, "{}", change.reason);
+            }
+        }
+        if !self.memory.change(&line, &change) {
+            return Ok(());
+        }
+        if change.to.verdict() == Verdict::Up
+            && let Some(neighbour) = neighbour
+        {
+            match neighbour::mend(&self.netlink, neighbour).await {
+                Ok(true) => debug!(line, "mended the kernel's entry for the gateway"),
+                Ok(false) => {}
+                Err(error) => warn!(line, %error, "cannot mend the kernel's entry for the gateway"),
+            }
+        }
+        self.pace.want_now(self.moment());
+        Ok(())
+    }
+
+    fn reload<E: Display>(&mut self, read: Result<Config, E>) {
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            notify(&[NotifyState::Reloading, now]);
+        }
+        match read {
+            Ok(config) => {
+                info!(lines = config.lines.len(), "read the configuration again");
+                self.memory.keep(&config);
+                self.memory.write();
+                self.config = config;
+                self.adapt();
+                self.pace.want_now(self.moment());
+            }
+            Err(error) => {
+                error!("{error}");
+                error!("the configuration stays as it was");
+            }
+        }
+        notify(&[NotifyState::Ready]);
+    }
+
+    /// Makes the kernel hold what it should with the verdicts of now.
+    async fn pass(&mut self) {
+        let verdicts = self.memory.verdicts();
+        let begun = Instant::now();
+        let result = reconcile(&mut self.kernel, &self.config, &verdicts).await;
+        let status = match result {
+            Ok(changes) => {
+                let changed = !changes.is_empty();
+                debug!(changed, took = ?begun.elapsed(), "looked at the kernel");
+                self.pace.passed(self.moment(), changed);
+                self.memory.summary()
+            }
+            Err(error) => {
+                warn!("{error}; trying again");
+                self.pace.failed(self.moment());
+                format!("{}; {error}", self.memory.summary())
+            }
+        };
+        notify(&[NotifyState::Status(&status)]);
+        if !std::mem::replace(&mut self.ready, true) {
+            notify(&[NotifyState::Ready]);
+        }
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        debug!(%error, "cannot tell the service manager");
+    }
+}

@@ -1,0 +1,155 @@
+//! Devices as the kernel tells of them, line by line.
+
+use super::*;
+
+const INDEX: u32 = 7;
+const OWN: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+fn link(flags: LinkFlags) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = INDEX;
+    message.header.link_layer_type = LinkLayerType::Ether;
+    message.header.flags = flags;
+    message.attributes = vec![
+        LinkAttribute::IfName("eth1".into()),
+        LinkAttribute::Address(OWN.to_vec()),
+    ];
+    message
+}
+
+fn address(local: &str) -> AddressMessage {
+    let network: Ipv4Net = local.parse().unwrap();
+    let mut message = AddressMessage::default();
+    message.header.index = INDEX;
+    message.header.prefix_len = network.prefix_len();
+    message.attributes = vec![AddressAttribute::Local(network.addr().into())];
+    message
+}
+
+fn line(address: Option<&str>, gateway: Option<&str>) -> Line {
+    Line {
+        name: "dsl1".into(),
+        number: 1,
+        interface: "eth1".into(),
+        address: address.map(|address| address.parse().unwrap()),
+        broadcast: None,
+        gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+        onlink: false,
+        weight: 1,
+        backup: false,
+    }
+}
+
+fn fixed() -> Line {
+    line(Some("198.51.100.2/24"), Some("198.51.100.1"))
+}
+
+const RUNNING: LinkFlags = LinkFlags::Up
+    .union(LinkFlags::LowerUp)
+    .union(LinkFlags::Running);
+
+#[test]
+fn a_device_comes_loses_its_carrier_goes_down_and_goes() {
+    let mut devices = Devices::default();
+    assert_eq!(
+        devices.outlook(&fixed()),
+        Outlook::Faulty(Fault::DeviceMissing)
+    );
+    let rows = [
+        (LinkFlags::empty(), Some(Fault::AdminDown)),
+        (LinkFlags::Up, Some(Fault::NoCarrier)),
+        (RUNNING, None),
+    ];
+    for (flags, fault) in rows {
+        devices.take(&RouteNetlinkMessage::NewLink(link(flags)));
+        match (devices.outlook(&fixed()), fault) {
+            (Outlook::Faulty(found), Some(expected)) => assert_eq!(found, expected),
+            (Outlook::Carries { index, question }, None) => {
+                assert_eq!(index, INDEX);
+                let question = question.expect("Ethernet with a gateway asks");
+                assert_eq!(question.own, MacAddr::from(OWN));
+                assert_eq!(question.source, Ipv4Addr::new(198, 51, 100, 2));
+                assert_eq!(question.gateway, Ipv4Addr::new(198, 51, 100, 1));
+            }
+            other => panic!("{flags:?}: {other:?}"),
+        }
+    }
+    let gone = RouteNetlinkMessage::DelLink(link(RUNNING));
+    assert_eq!(devices.take(&gone), Some(INDEX));
+    assert_eq!(
+        devices.outlook(&fixed()),
+        Outlook::Faulty(Fault::DeviceMissing)
+    );
+}
+
+#[test]
+fn a_port_that_leaves_its_bridge_is_not_gone() {
+    let mut devices = Devices::default();
+    devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
+    let mut port = link(RUNNING);
+    port.header.interface_family = AddressFamily::Bridge;
+    assert_eq!(devices.take(&RouteNetlinkMessage::DelLink(port)), None);
+    assert!(matches!(devices.outlook(&fixed()), Outlook::Carries { .. }));
+}
+
+#[test]
+fn without_arp_or_gateway_the_driver_is_believed() {
+    let believed = Outlook::Carries {
+        index: INDEX,
+        question: None,
+    };
+    let mut devices = Devices::default();
+    devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
+    assert_eq!(devices.outlook(&line(None, None)), believed);
+    devices.take(&RouteNetlinkMessage::NewLink(link(
+        RUNNING | LinkFlags::Noarp,
+    )));
+    assert_eq!(devices.outlook(&fixed()), believed);
+}
+
+#[test]
+fn a_renamed_device_is_another() {
+    let mut devices = Devices::default();
+    devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
+    let mut renamed = link(RUNNING);
+    renamed.attributes[0] = LinkAttribute::IfName("wan1".into());
+    devices.take(&RouteNetlinkMessage::NewLink(renamed));
+    assert_eq!(
+        devices.outlook(&fixed()),
+        Outlook::Faulty(Fault::DeviceMissing)
+    );
+    assert_eq!(devices.name(INDEX), Some("wan1"));
+}
+
+#[test]
+fn a_dynamic_line_asks_from_the_address_nearest_to_the_gateway() {
+    let dynamic = line(None, Some("198.51.100.1"));
+    let mut devices = Devices::default();
+    devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
+    assert_eq!(devices.outlook(&dynamic), Outlook::Faulty(Fault::NoAddress));
+    let mut source_after = |message| {
+        devices.take(&message);
+        match devices.outlook(&dynamic) {
+            Outlook::Carries { question, .. } => question.map(|question| question.source),
+            Outlook::Faulty(_) => None,
+        }
+    };
+    let far = Some(Ipv4Addr::new(10, 0, 0, 5));
+    let near = Some(Ipv4Addr::new(198, 51, 100, 77));
+    assert_eq!(
+        source_after(RouteNetlinkMessage::NewAddress(address("10.0.0.5/8"))),
+        far
+    );
+    assert_eq!(
+        source_after(RouteNetlinkMessage::NewAddress(address("198.51.100.77/24"))),
+        near
+    );
+    assert_eq!(
+        source_after(RouteNetlinkMessage::DelAddress(address("198.51.100.77/24"))),
+        far
+    );
+    assert_eq!(
+        source_after(RouteNetlinkMessage::DelAddress(address("10.0.0.5/8"))),
+        None
+    );
+}

@@ -1,0 +1,31 @@
+//! Why a keepalive ends by itself.
+
+use std::io;
+
+/// What a keepalive cannot go on without.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// One runs in this network namespace already.
+    #[error("{0}; stop that one first, or send it SIGHUP to make it read its configuration again")]
+    AlreadyRunning(crate::runtime::LockError),
+    /// The socket for the kernel's events failed.
+    #[error("cannot listen to the kernel's events: {0}")]
+    Events(io::Error),
+    /// The signals cannot be waited for.
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+    /// The devices and addresses could not be read.
+    #[error("cannot read the kernel's devices: {0}")]
+    Devices(#[from] rtnetlink::Error),
+    /// Packet sockets are not allowed.
+    #[error("cannot open a packet socket for line {line:?}: {source}; CAP_NET_RAW is needed")]
+    Forbidden {
+        /// The line's name.
+        line: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The sockets for changes could not be opened.
+    #[error(transparent)]
+    Kernel(#[from] crate::error::Error),
+}

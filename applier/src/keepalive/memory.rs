@@ -1,0 +1,137 @@
+//! The verdicts as the keepalive holds them, and as it leaves them for other commands.
+
+use std::io;
+use std::time::SystemTime;
+
+use tracing::warn;
+
+use super::error::Error;
+use super::line::{Change, State};
+use crate::config::Config;
+use crate::runtime::{Directory, KeepaliveLock, LockError, Remembered};
+use crate::verdicts::{Verdict, Verdicts};
+
+/// What is known of each line, kept in the runtime folder where there is one.
+pub(super) struct Memory {
+    directory: Option<Directory>,
+    _lock: Option<KeepaliveLock>,
+    lines: Vec<Remembered>,
+}
+
+impl Memory {
+    /// Takes the keepalive's lock, and up what an earlier keepalive left.
+    pub(super) fn open() -> Result<Self, Error> {
+        let locked = Directory::of_this_namespace()
+            .map_err(LockError::Unavailable)
+            .and_then(|directory| directory.lock_keepalive().map(|lock| (directory, lock)));
+        match locked {
+            Ok((directory, lock)) => {
+                let lines = directory.remembered();
+                Ok(Self {
+                    directory: Some(directory),
+                    _lock: Some(lock),
+                    lines,
+                })
+            }
+            Err(LockError::Unavailable(error)) => {
+                give_up(&error);
+                Ok(Self {
+                    directory: None,
+                    _lock: None,
+                    lines: Vec::new(),
+                })
+            }
+            Err(taken @ LockError::Taken { .. }) => Err(Error::AlreadyRunning(taken)),
+        }
+    }
+
+    /// Keeps the lines of this configuration, in its order; a new one is up.
+    pub(super) fn keep(&mut self, config: &Config) {
+        let mut known = std::mem::take(&mut self.lines);
+        self.lines = config
+            .lines
+            .iter()
+            .map(
+                |line| match known.iter().position(|held| held.name == line.name) {
+                    Some(place) => known.swap_remove(place),
+                    None => Remembered {
+                        name: line.name.clone(),
+                        state: State::Up.word().into(),
+                        verdict: Verdict::Up,
+                        since: SystemTime::now(),
+                        reason: "not probed yet".into(),
+                    },
+                },
+            )
+            .collect();
+    }
+
+    /// The line's state when a watch on it begins: up, or dead where an earlier keepalive found
+    /// it so and left the kernel that way.
+    pub(super) fn state(&self, line: &str) -> State {
+        let dead = self
+            .lines
+            .iter()
+            .any(|held| held.name == line && held.verdict == Verdict::Dead);
+        if dead { State::Dead } else { State::Up }
+    }
+
+    /// Takes in a change; whether the verdict is another now.
+    pub(super) fn change(&mut self, line: &str, change: &Change) -> bool {
+        let Some(held) = self.lines.iter_mut().find(|held| held.name == line) else {
+            return false;
+        };
+        let before = held.verdict;
+        if held.state != change.to.word() {
+            held.since = SystemTime::now();
+        }
+        held.state = change.to.word().into();
+        held.verdict = change.to.verdict();
+        held.reason.clone_from(&change.reason);
+        held.verdict != before
+    }
+
+    /// The verdicts.
+    pub(super) fn verdicts(&self) -> Verdicts {
+        self.lines
+            .iter()
+            .map(|held| (held.name.clone(), held.verdict))
+            .collect()
+    }
+
+    /// The lines that are up, of how many, and the names of those that are not.
+    pub(super) fn summary(&self) -> String {
+        let dead: Vec<_> = self
+            .lines
+            .iter()
+            .filter(|held| held.verdict == Verdict::Dead)
+            .map(|held| held.name.as_str())
+            .collect();
+        let up = self.lines.len() - dead.len();
+        match dead.as_slice() {
+            [] => format!("{up} of {up} lines up"),
+            dead => format!(
+                "{up} of {} lines up; dead: {}",
+                self.lines.len(),
+                dead.join(", ")
+            ),
+        }
+    }
+
+    /// Writes it all for other commands. Where that fails it is said, and not tried again.
+    pub(super) fn write(&mut self) {
+        if let Some(directory) = &self.directory
+            && let Err(error) = directory.remember(&self.lines)
+        {
+            give_up(&error);
+            self.directory = None;
+        }
+    }
+}
+
+fn give_up(error: &io::Error) {
+    warn!(
+        %error,
+        "cannot write the runtime folder: apply, plan and status will not know the verdicts"
+    );
+}

@@ -1,0 +1,288 @@
+//! The task that watches one line: it asks, hears, and tells each change of state.
+
+use std::future;
+use std::io;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+use tracing::debug;
+
+use super::arp::{Heard, Question};
+use super::devices::Outlook;
+use super::line::{Change, Input, Line, Moment, Policy, Silence, State};
+use super::neighbour::Neighbour;
+use super::probe::Prober;
+use super::schedule::Schedule;
+use crate::config::Keepalive;
+use crate::verdicts::Verdict;
+
+/// What a watcher must know and others find out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Circumstances {
+    /// How the line is probed and judged.
+    pub(super) keepalive: Keepalive,
+    /// What its device allows.
+    pub(super) outlook: Outlook,
+}
+
+/// What a watcher tells.
+#[derive(Debug)]
+pub(super) struct News {
+    /// The line's name.
+    pub(super) line: String,
+    /// What happened to it.
+    pub(super) what: What,
+}
+
+/// What happened to a line.
+#[derive(Debug)]
+pub(super) enum What {
+    /// Its state changed; with the gateway that answered, where one did.
+    Changed(Change, Option<Neighbour>),
+    /// It cannot be probed, and never will.
+    Forbidden(io::Error),
+}
+
+/// A line under watch; dropping it ends that.
+#[derive(Debug)]
+pub(super) struct Watch {
+    circumstances: watch::Sender<Circumstances>,
+    task: JoinHandle<()>,
+}
+
+impl Watch {
+    /// Watches a line from now on.
+    pub(super) fn begin(
+        name: String,
+        line: Line,
+        clock: Instant,
+        circumstances: Circumstances,
+        news: mpsc::UnboundedSender<News>,
+    ) -> Self {
+        let now = circumstances.clone();
+        let (sender, receiver) = watch::channel(circumstances);
+        let watcher = Watcher {
+            name,
+            line,
+            schedule: schedule(&now.keepalive),
+            clock,
+            now,
+            circumstances: receiver,
+            prober: None,
+            news,
+        };
+        Self {
+            circumstances: sender,
+            task: tokio::spawn(watcher.watch()),
+        }
+    }
+
+    /// Tells the watcher what is different now; nothing happens where nothing is.
+    pub(super) fn adapt(&self, circumstances: Circumstances) {
+        self.circumstances.send_if_modified(|held| {
+            let differs = *held != circumstances;
+            *held = circumstances;
+            differs
+        });
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Watcher {
+    name: String,
+    line: Line,
+    schedule: Schedule,
+    clock: Instant,
+    now: Circumstances,
+    circumstances: watch::Receiver<Circumstances>,
+    prober: Option<Prober>,
+    news: mpsc::UnboundedSender<News>,
+}
+
+impl Watcher {
+    async fn watch(mut self) {
+        self.look();
+        loop {
+            let wake = self
+                .schedule
+                .wake()
+                .map(|moment| (self.clock + moment).into());
+            tokio::select! {
+                biased;
+                changed = self.circumstances.changed() => match changed {
+                    Ok(()) => self.adapt(),
+                    Err(_) => return,
+                },
+                heard = hear(&mut self.prober) => self.heard(heard),
+                () = until(wake) => self.tick(),
+            }
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        self.clock.elapsed()
+    }
+
+    fn adapt(&mut self) {
+        let found = self.circumstances.borrow_and_update().clone();
+        if found.keepalive != self.now.keepalive {
+            self.line.judge_by(Policy::from(&found.keepalive));
+            self.schedule = schedule(&found.keepalive);
+        }
+        self.now = found;
+        self.look();
+    }
+
+    /// Does what the device allows.
+    fn look(&mut self) {
+        let now = self.moment();
+        match self.now.outlook {
+            Outlook::Faulty(fault) => {
+                self.schedule.stop();
+                self.step(now, Input::Unusable(fault));
+            }
+            Outlook::Carries { index, question } => {
+                let same = match (&self.prober, &question) {
+                    (Some(prober), Some(question)) => prober.asks(index, question),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if !same && let Some(old) = self.prober.take() {
+                    old.retire();
+                }
+                self.step(now, Input::Usable);
+                if !same || !self.schedule.is_running() {
+                    self.schedule.start(now);
+                }
+                self.tick();
+            }
+        }
+    }
+
+    fn heard(&mut self, heard: io::Result<Heard>) {
+        match heard {
+            Ok(heard) => self.take(heard),
+            // The device went down or away under the socket; the kernel tells that by an event.
+            Err(error) => debug!(line = self.name, %error, "cannot hear"),
+        }
+    }
+
+    fn take(&mut self, heard: Heard) {
+        let now = self.moment();
+        let answered = matches!(heard, Heard::Reply(_)) && self.schedule.answered();
+        if answered {
+            self.step(now, Input::Answered);
+        } else if self.line.state() == State::Dead {
+            self.schedule.hurry(now);
+        }
+    }
+
+    /// What is due now. What was heard meanwhile comes first: after a stall of this process the
+    /// answer waits beside the expired timer, and the line is not to blame.
+    fn tick(&mut self) {
+        while let Some(heard) = self.prober.as_mut().and_then(Prober::waiting) {
+            self.take(heard);
+        }
+        let now = self.moment();
+        while self.schedule.take_missed(now) {
+            self.missed(now);
+        }
+        if self.schedule.is_due(now) {
+            self.ask(now);
+        }
+    }
+
+    fn missed(&mut self, now: Moment) {
+        if let Outlook::Carries {
+            question: Some(question),
+            ..
+        } = self.now.outlook
+        {
+            self.step(now, Input::Missed(Silence::Gateway(question.gateway)));
+        }
+        if self.line.state().verdict() == Verdict::Up {
+            self.schedule.hurry(now);
+        }
+    }
+
+    fn ask(&mut self, now: Moment) {
+        self.schedule.sent(now);
+        let Outlook::Carries { index, question } = self.now.outlook else {
+            return;
+        };
+        let Some(question) = question else {
+            // Nobody to ask: the driver says that the device carries, and that is the answer.
+            self.schedule.answered();
+            self.step(now, Input::Answered);
+            return;
+        };
+        if let Err(error) = self.send(index, question) {
+            match error.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => self.tell(What::Forbidden(error)),
+                // As with a frame that gets lost, the missing answer tells.
+                _ => debug!(line = self.name, %error, "cannot ask"),
+            }
+        }
+    }
+
+    fn send(&mut self, index: u32, question: Question) -> io::Result<()> {
+        let prober = match &mut self.prober {
+            Some(prober) => prober,
+            none => none.insert(Prober::open(index, question)?),
+        };
+        prober.ask(self.line.state() != State::Up)
+    }
+
+    fn step(&mut self, now: Moment, input: Input) {
+        if let Some(change) = self.line.step(now, input) {
+            let neighbour = self.neighbour();
+            self.tell(What::Changed(change, neighbour));
+        }
+    }
+
+    fn neighbour(&self) -> Option<Neighbour> {
+        let Outlook::Carries { index, question } = self.now.outlook else {
+            return None;
+        };
+        let hardware = self.prober.as_ref()?.gateway()?;
+        Some(Neighbour {
+            index,
+            gateway: question?.gateway,
+            hardware,
+        })
+    }
+
+    fn tell(&self, what: What) {
+        // Nobody listens any more when the keepalive ends.
+        let _ = self.news.send(News {
+            line: self.name.clone(),
+            what,
+        });
+    }
+}
+
+fn schedule(keepalive: &Keepalive) -> Schedule {
+    Schedule::new(keepalive.interval, keepalive.timeout)
+}
+
+async fn hear(prober: &mut Option<Prober>) -> io::Result<Heard> {
+    match prober {
+        Some(prober) => prober.heard().await,
+        None => future::pending().await,
+    }
+}
+
+/// Waits until then; for ever where there is no such moment.
+pub(super) async fn until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(wake) => sleep_until(wake).await,
+        None => future::pending().await,
+    }
+}

@@ -1,10 +1,168 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::error::Error;
+use crate::kernel::Kernel;
+use crate::record::Record;
+use crate::runtime::verdicts_of_running_keepalive;
+use crate::{down, keepalive, reconcile};
+
+/// Something would change, or has drifted.
+const DIFFERS: u8 = 4;
+
+/// Several independent Internet lines on one stock Linux router.
+#[derive(Debug, Parser)]
+#[command(name = "multiwan", version, about, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  multiwan plan                    what would change, as lines for sh
+  multiwan apply                   change it
+  multiwan run -c /etc/lines.toml  apply, then watch the lines: for a service manager
+  multiwan down                    remove it all, and restore what was there
+
+Exit status: 0 done; 1 the kernel refused a step and what was done is undone; 2 wrong usage or
+configuration; 3 a permission or kernel feature is missing; 4 something would change.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Makes the kernel hold what the configuration describes; safe to repeat
+    Apply(File),
+    /// Prints what `apply` would change now, as `ip`, `nft` and `sysctl` lines for sh
+    #[command(after_help = "Example: multiwan plan --exit-code || echo 'drifted'")]
+    Plan {
+        #[command(flatten)]
+        file: File,
+        /// Exits with 4 when something would change
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Watches the lines and keeps the kernel's view of them true; SIGHUP reloads, SIGTERM ends
+    Keepalive(File),
+    /// `apply`, then `keepalive`: what a service manager starts
+    Run(File),
+    /// Removes what `apply` put there and nothing else, and restores the settings it changed
+    Down(File),
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The described configuration
+    #[arg(
+        short = 'c',
+        long = "config",
+        value_name = "FILE",
+        env = "MULTIWAN_CONFIG",
+        default_value = DEFAULT_PATH
+    )]
+    path: PathBuf,
+}
+
+impl File {
+    /// Reads it; a line that is known already keeps its number.
+    fn load(&self) -> Result<Config, ConfigError> {
+        let numbers = Record::open()
+            .map(|record| record.content().numbers.clone())
+            .unwrap_or_default();
+        Config::load_numbered(&self.path, &numbers)
+    }
+}
 
 /// Runs `multiwan` with these arguments, the first of which is the program's name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let _ = arguments;
-    ExitCode::from(2)
+    let command = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments.command,
+        Err(usage) => {
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(command) {
+        Ok(status) => status,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "multiwan: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Error::Socket { source })?;
+    runtime.block_on(async {
+        match command {
+            Command::Apply(file) => apply(&file.load()?).await,
+            Command::Plan { file, exit_code } => plan(&file.load()?, exit_code).await,
+            Command::Keepalive(file) => watch(&file, file.load()?).await,
+            Command::Run(file) => {
+                let config = file.load()?;
+                apply(&config).await?;
+                watch(&file, config).await
+            }
+            Command::Down(file) => down(&file).await,
+        }
+    })
+}
+
+async fn apply(config: &Config) -> Result<ExitCode, Error> {
+    reconcile::reconcile(
+        &mut Kernel::open()?,
+        config,
+        &verdicts_of_running_keepalive(),
+    )
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn plan(config: &Config, exit_code: bool) -> Result<ExitCode, Error> {
+    let verdicts = verdicts_of_running_keepalive();
+    let changes = reconcile::plan(&mut Kernel::open()?, config, &verdicts).await?;
+    // A reader that has seen enough (`| head`) is no error.
+    let _ = write!(std::io::stdout(), "{changes}");
+    let differs = exit_code && !changes.is_empty();
+    Ok(if differs {
+        ExitCode::from(DIFFERS)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+async fn watch(file: &File, config: Config) -> Result<ExitCode, Error> {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::builder()
+                .with_default_directive(tracing::Level::INFO.into())
+                .from_env_lossy(),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    keepalive::run(config, || file.load())
+        .await
+        .map_err(Box::new)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn down(file: &File) -> Result<ExitCode, Error> {
+    let removed = down::down(&mut Kernel::open()?, file.load().ok().as_ref()).await?;
+    if !removed.remembered {
+        let _ = writeln!(
+            std::io::stderr(),
+            "multiwan: nothing is remembered of what was there before; settings, addresses and \
+             links stay as they are"
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }

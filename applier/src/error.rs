@@ -1,9 +1,122 @@
 //! What can go wrong, and the exit status that says so.
 
+use std::io;
+
+use multiwan_kernel::nft;
+use nix::errno::Errno;
+
+use crate::config::ConfigError;
+use crate::difference::{Step, Unfeasible};
+use crate::kernel::Refusal;
+use crate::state::Setting;
+
 /// Anything that keeps a command from doing what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The described configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The netlink sockets could not be opened.
-    #[error("cannot talk to the kernel: {0}")]
-    Socket(#[from] std::io::Error),
+    #[error("opening a netlink socket: {source}")]
+    Socket {
+        /// What the system call returned.
+        source: io::Error,
+    },
+    /// The kernel did not answer a question.
+    #[error("listing {what}: {refusal}")]
+    Read {
+        /// What was asked for.
+        what: &'static str,
+        /// What it said.
+        refusal: Refusal,
+    },
+    /// nftables could not be read or changed.
+    #[error(transparent)]
+    Netfilter(nft::Error),
+    /// A setting could not be read, or could not be written if it had to be.
+    #[error("{setting}: {source}{}", sysctl_advice(.source))]
+    Sysctl {
+        /// Which.
+        setting: Setting,
+        /// What the system call returned.
+        source: io::Error,
+    },
+    /// The kernel lacks something that must be there.
+    #[error(transparent)]
+    Unfeasible(#[from] Unfeasible),
+    /// An interface went away between reading and writing.
+    #[error("there is no interface {0} any more")]
+    NoInterface(String),
+    /// The kernel refused a step.
+    #[error("{}: {refusal}{}", first_line(.step), advice(Some(.refusal.errno)))]
+    Refused {
+        /// The step.
+        step: Box<Step>,
+        /// What it said.
+        refusal: Refusal,
+    },
+    /// A step failed, and so did taking back those before.
+    #[error("{cause}; and taking back what was done before failed at: {left}")]
+    HalfDone {
+        /// Why.
+        cause: Box<Error>,
+        /// What could not be taken back, and why.
+        left: Box<Error>,
+    },
+    /// The keepalive ended.
+    #[error(transparent)]
+    Keepalive(#[from] Box<crate::keepalive::Error>),
+}
+
+impl Error {
+    /// The exit status that says so: 1 refused and undone, 2 wrong configuration, 3 a permission
+    /// or feature of the kernel is missing.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_) => 2,
+            Self::Unfeasible(Unfeasible::NoSetting(_)) | Self::Sysctl { .. } => 3,
+            Self::HalfDone { cause, .. } => cause.exit_status(),
+            other => match other.errno() {
+                Some(Errno::EPERM | Errno::EACCES | Errno::EROFS | Errno::EOPNOTSUPP) => 3,
+                _ => 1,
+            },
+        }
+    }
+
+    fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Netfilter(error) => error.errno(),
+            Self::Refused { refusal, .. } | Self::Read { refusal, .. } => Some(refusal.errno),
+            Self::Socket { source } => source.raw_os_error().map(Errno::from_raw),
+            _ => None,
+        }
+    }
+}
+
+fn first_line(step: &Step) -> String {
+    step.to_string()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn advice(errno: Option<Errno>) -> &'static str {
+    match errno {
+        Some(Errno::EPERM) => "; run it as root, or with CAP_NET_ADMIN in this network namespace",
+        _ => "",
+    }
+}
+
+fn sysctl_advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EROFS) => {
+            "; make /proc/sys writable (podman run --security-opt unmask=/proc/sys, docker \
+             --security-opt systempaths=unconfined) or set it outside"
+        }
+        Some(Errno::EPERM | Errno::EACCES) => {
+            "; run it as root of this network namespace, with CAP_NET_ADMIN, or set it outside"
+        }
+        _ => "",
+    }
 }

@@ -3,10 +3,14 @@
 
 pub mod cli;
 pub mod config;
+pub mod desired;
 pub mod difference;
+pub mod down;
 pub mod error;
 pub mod keepalive;
 pub mod kernel;
 pub mod reconcile;
+pub mod record;
 pub mod runtime;
+pub mod state;
 pub mod verdicts;

@@ -1,9 +1,11 @@
 //! Read what the kernel holds, find the difference to what it should hold, make it.
 
 use crate::config::Config;
-use crate::difference::Changes;
+use crate::desired::desired;
+use crate::difference::{Changes, Step, difference, feasible};
 use crate::error::Error;
 use crate::kernel::Kernel;
+use crate::record::Record;
 use crate::verdicts::Verdicts;
 
 /// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead left
@@ -11,12 +13,74 @@ use crate::verdicts::Verdicts;
 ///
 /// # Errors
 ///
-/// When the kernel refuses a step; what was done until then is undone, in reverse.
+/// When something that must be there is not, or the kernel refuses a step; what was done until
+/// then is undone, in reverse.
 pub async fn reconcile(
     kernel: &mut Kernel,
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    let _ = (kernel, config, verdicts);
-    Ok(Changes::default())
+    let changes = plan(kernel, config, verdicts).await?;
+    if !changes.is_empty() {
+        execute(kernel, config, &changes).await?;
+    }
+    Ok(changes)
+}
+
+/// What [`reconcile`] would change now.
+///
+/// # Errors
+///
+/// When the kernel does not answer, or something that must be there is not.
+pub async fn plan(
+    kernel: &mut Kernel,
+    config: &Config,
+    verdicts: &Verdicts,
+) -> Result<Changes, Error> {
+    let found = kernel.read().await?;
+    let wanted = feasible(desired(config, verdicts), &found)?;
+    Ok(difference(&found, &wanted))
+}
+
+/// Remembers what is overwritten, then does all steps, or none.
+async fn execute(kernel: &mut Kernel, config: &Config, changes: &Changes) -> Result<(), Error> {
+    writable(kernel, changes)?;
+    // Where nothing can be remembered, `down` leaves settings and says so.
+    let _ = Record::open().and_then(|mut record| record.remember(config, changes));
+    all_or_none(kernel, changes).await
+}
+
+/// Global settings are the ones that may turn out to be read-only: that is found out before
+/// anything is changed.
+fn writable(kernel: &Kernel, changes: &Changes) -> Result<(), Error> {
+    changes.steps().iter().try_for_each(|step| match step {
+        Step::Set { setting, .. } => kernel.can_set(setting),
+        _ => Ok(()),
+    })
+}
+
+pub(crate) async fn all_or_none(kernel: &mut Kernel, changes: &Changes) -> Result<(), Error> {
+    for (at, step) in changes.steps().iter().enumerate() {
+        if let Err(cause) = kernel.execute(step).await {
+            return Err(undo(kernel, &changes.steps()[..at], cause).await);
+        }
+    }
+    Ok(())
+}
+
+/// Takes back as much as can be, last step first.
+async fn undo(kernel: &mut Kernel, done: &[Step], cause: Error) -> Error {
+    let mut left = None;
+    for step in done.iter().rev() {
+        if let Err(error) = kernel.execute(&step.inverse()).await {
+            left.get_or_insert(error);
+        }
+    }
+    match left {
+        None => cause,
+        Some(left) => Error::HalfDone {
+            cause: Box::new(cause),
+            left: Box::new(left),
+        },
+    }
 }

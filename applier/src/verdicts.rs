@@ -35,12 +35,19 @@ impl Verdicts {
 
     /// All lines that a verdict was recorded for.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Verdict)> {
-        self.0.iter().map(|(name, verdict)| (name.as_str(), *verdict))
+        self.0
+            .iter()
+            .map(|(name, verdict)| (name.as_str(), *verdict))
     }
 }
 
 impl<N: Into<String>> FromIterator<(N, Verdict)> for Verdicts {
     fn from_iter<I: IntoIterator<Item = (N, Verdict)>>(verdicts: I) -> Self {
-        Self(verdicts.into_iter().map(|(name, verdict)| (name.into(), verdict)).collect())
+        Self(
+            verdicts
+                .into_iter()
+                .map(|(name, verdict)| (name.into(), verdict))
+                .collect(),
+        )
     }
 }

@@ -3,10 +3,28 @@
 //! [`Config::load`] reads it from TOML and refuses what cannot work; the fields here are what is
 //! left after that, with defaults filled in. The comments name the how-to's abbreviations.
 
+mod check;
+mod error;
+mod file;
+mod number;
+mod value;
+
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
+use serde::Deserialize;
+
+pub use error::ConfigError;
+pub use number::numbers;
+
+/// Where the described configuration is unless something else is said.
+pub const DEFAULT_PATH: &str = "/etc/multiwan.toml";
+
+/// Lines are numbered from 1 to this: the how-to's tables 201 to 221, before 222.
+pub const MOST_LINES: u8 = 21;
 
 /// A whole described configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +48,75 @@ pub struct Config {
     pub kernel: Kernel,
 }
 
+impl Config {
+    /// Reads a described configuration from a file.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file, or when what is in it cannot work.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_numbered(path, &BTreeMap::new())
+    }
+
+    /// [`Config::load`], where a line that is named in `previous` keeps that number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load_numbered(
+        path: &Path,
+        previous: &BTreeMap<String, u8>,
+    ) -> Result<Self, ConfigError> {
+        let unreadable = |reason: String, advice| ConfigError::Unreadable {
+            path: path.to_owned(),
+            reason,
+            advice,
+        };
+        let bytes = std::fs::read(path).map_err(|error| {
+            unreadable(
+                error.to_string(),
+                "name the configuration with -c FILE or MULTIWAN_CONFIG",
+            )
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let byte = error.utf8_error().valid_up_to();
+            unreadable(
+                format!("byte {byte} is not UTF-8"),
+                "save the file as UTF-8",
+            )
+        })?;
+        Self::parse_numbered(&text, &path.display().to_string(), previous)
+    }
+
+    /// Reads a described configuration from its text; `name` is the file's in what is refused.
+    ///
+    /// # Errors
+    ///
+    /// When what is written cannot work.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        Self::parse_numbered(text, name, &BTreeMap::new())
+    }
+
+    /// [`Config::parse`], where a line that is named in `previous` keeps that number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::parse`].
+    pub fn parse_numbered(
+        text: &str,
+        name: &str,
+        previous: &BTreeMap<String, u8>,
+    ) -> Result<Self, ConfigError> {
+        toml::from_str(text)
+            .map_err(error::Complaint::from)
+            .and_then(|file| check::check(file, previous))
+            .map_err(|complaint| complaint.locate(text, name))
+    }
+}
+
 /// How connections are spread over the lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Spread {
     /// A client and a server stay together, as with the how-to's route cache.
     #[default]
@@ -41,7 +126,8 @@ pub enum Spread {
 }
 
 /// What a dead line's established connections get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Established {
     /// ICMP type 3 code 13, as the how-to promises (2.3.3).
     #[default]
@@ -125,4 +211,27 @@ pub struct Kernel {
     pub balance_table: u32,
     /// The bits of packet and connection marks that are multiwan's.
     pub mark_mask: u32,
+}
+
+impl Kernel {
+    /// The table, and the priority of its rules, of the line with that number.
+    pub fn table(&self, number: u8) -> u32 {
+        self.first_table + u32::from(number) - 1
+    }
+
+    /// The mark, under [`Kernel::mark_mask`], of the line with that number.
+    pub fn mark(&self, number: u8) -> u32 {
+        u32::from(number) << self.mark_mask.trailing_zeros()
+    }
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self {
+            main_priority: 50,
+            first_table: 201,
+            balance_table: 222,
+            mark_mask: 0x3f00,
+        }
+    }
 }

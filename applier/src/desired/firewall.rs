@@ -1,0 +1,228 @@
+//! The table `ip multiwan` of nftables: what keeps a connection on its line, and its source.
+//!
+//! A connection belongs to a line by its mark, set when its first packet leaves by the line or
+//! comes in by it. Before each routing decision the packet is given its connection's mark, which
+//! the line's rule asks for. In the patched kernel routing looked at the connection itself.
+//!
+//! Of a mark, only the bits of the mask are read or written.
+
+use ipnet::Ipv4Net;
+use multiwan_kernel::nft::{
+    Base, Chain, Counter, Direction, End, Family, Hook, Kind, Mark, State, Statement, States,
+    Table, Test, Verdict,
+};
+
+use super::{own_sources, shares_card};
+use crate::config::{Config, Line};
+
+/// The table's name in family `ip`.
+pub(crate) const TABLE: &str = "multiwan";
+
+const MANGLE: i32 = -150;
+const SOURCE_NAT: i32 = 100;
+
+const ADOPT: &str = "adopt";
+
+pub(super) fn firewall(config: &Config) -> Table {
+    let mut table = Table::new(Family::Ip, TABLE);
+    table.chains = vec![
+        adopt(config),
+        prerouting(config),
+        output(config),
+        postrouting(config),
+        source_nat(config),
+        own_source_only(config),
+    ];
+    table
+}
+
+/// Before routing: packets from outside that claim an inside source are refused, and the others
+/// are given their connection's mark.
+fn prerouting(config: &Config) -> Chain {
+    let mut chain = base("prerouting", Kind::Filter, Hook::Prerouting, MANGLE);
+    let mut cards: Vec<&str> = Vec::new();
+    for line in &config.lines {
+        if cards.contains(&line.interface.as_str()) {
+            continue;
+        }
+        cards.push(&line.interface);
+        for source in inside_sources(config) {
+            chain.rule([
+                Statement::InputInterface(Test::Is, line.interface.clone()),
+                Statement::Source(Test::Is, source),
+                counter(),
+                Verdict::Drop.into(),
+            ]);
+        }
+    }
+    chain.rule([unmarked(config), Verdict::Jump(ADOPT.into()).into()]);
+    restore(config, &mut chain);
+    chain
+}
+
+/// The networks of the LANs and the lines' own addresses: nobody outside has them.
+fn inside_sources(config: &Config) -> impl Iterator<Item = Ipv4Net> {
+    let lans = config.lans.iter().map(|lan| lan.address.trunc());
+    let own = config.lines.iter().filter_map(|line| line.address);
+    lans.chain(own.map(|address| address.addr().into()))
+}
+
+/// Connections that have no line yet: those that come in by one, and those that ran before this
+/// table was there, which are known by the line's address in them.
+fn adopt(config: &Config) -> Chain {
+    let mut chain = Chain::regular(ADOPT);
+    for line in &config.lines {
+        let Some(address) = line.address else {
+            continue;
+        };
+        let mut incoming = vec![Statement::InputInterface(Test::Is, line.interface.clone())];
+        if shares_card(config, line) {
+            incoming.push(Statement::Destination(Test::Is, address.addr().into()));
+        }
+        incoming.push(Statement::ConntrackState(States::from([State::New])));
+        incoming.push(Statement::SetConntrackMark(mark(config, line)));
+        chain.rule(incoming);
+        for direction in [Direction::Reply, Direction::Original] {
+            chain.rule([
+                Statement::ConntrackState(States::from([State::Established, State::Related])),
+                Statement::ConntrackAddress {
+                    direction,
+                    end: End::Destination,
+                    test: Test::Is,
+                    address: address.addr(),
+                },
+                Statement::SetConntrackMark(mark(config, line)),
+            ]);
+        }
+    }
+    chain
+}
+
+/// This router's own packets: those of a connection with a line are routed anew by its mark.
+fn output(config: &Config) -> Chain {
+    let mut chain = base("output", Kind::Route, Hook::Output, MANGLE);
+    restore(config, &mut chain);
+    chain
+}
+
+/// One rule per line with a constant: nftables before 1.1 and Linux before 6.13 cannot put a
+/// connection's bits into a packet's mark beside those of others.
+fn restore(config: &Config, chain: &mut Chain) {
+    for line in &config.lines {
+        let mark = mark(config, line);
+        chain.rule([
+            Statement::ConntrackMark(Test::Is, mark),
+            Statement::SetPacketMark(mark),
+        ]);
+    }
+}
+
+/// After routing: a connection without a line gets the one that its packet leaves by.
+fn postrouting(config: &Config) -> Chain {
+    let mut chain = base("postrouting", Kind::Filter, Hook::Postrouting, MANGLE);
+    for line in &config.lines {
+        for leaving in leaving_by(config, line) {
+            let set = Statement::SetConntrackMark(mark(config, line));
+            chain.rule(
+                std::iter::once(unmarked(config))
+                    .chain(leaving)
+                    .chain([set]),
+            );
+        }
+    }
+    chain
+}
+
+/// What tells that a packet leaves by the line: its card; where others are on that, the gateway
+/// too, or a destination in the line's network.
+fn leaving_by(config: &Config, line: &Line) -> Vec<Vec<Statement>> {
+    let card = Statement::OutputInterface(Test::Is, line.interface.clone());
+    if !shares_card(config, line) {
+        return vec![vec![card]];
+    }
+    let gateway = line
+        .gateway
+        .map(|gateway| Statement::Nexthop(Test::Is, gateway));
+    let network = line
+        .address
+        .map(|net| Statement::Destination(Test::Is, net.trunc()));
+    gateway
+        .into_iter()
+        .chain(network)
+        .map(|more| vec![card.clone(), more])
+        .collect()
+}
+
+/// The how-to's `-o IFEi -s NWI/NMI -j SNAT --to IPEi` (2.2): LAN sources only.
+fn source_nat(config: &Config) -> Chain {
+    let mut chain = base("source_nat", Kind::Nat, Hook::Postrouting, SOURCE_NAT);
+    for line in &config.lines {
+        let Some(address) = line.address else {
+            continue;
+        };
+        for lan in &config.lans {
+            let mut rule = vec![Statement::OutputInterface(Test::Is, line.interface.clone())];
+            if shares_card(config, line) {
+                rule.push(Statement::ConntrackMark(Test::Is, mark(config, line)));
+            }
+            rule.push(Statement::Source(Test::Is, lan.address.trunc()));
+            rule.push(Statement::SourceNat(address.addr()));
+            chain.rule(rule);
+        }
+    }
+    chain
+}
+
+/// The last resort, after source NAT: what would leave by a line with another's source, with one
+/// of a LAN (packets that connection tracking calls invalid are not translated), or on a
+/// connection of another line, does not leave.
+fn own_source_only(config: &Config) -> Chain {
+    let mut chain = base(
+        "own_source_only",
+        Kind::Filter,
+        Hook::Postrouting,
+        SOURCE_NAT + 10,
+    );
+    for line in &config.lines {
+        let lans = config.lans.iter().map(|lan| lan.address.trunc());
+        let others = config.lines.iter().filter(|other| other.name != line.name);
+        let foreign: Vec<Ipv4Net> = lans
+            .chain(others.filter_map(|other| own_sources(config, other)))
+            .collect();
+        for leaving in leaving_by(config, line) {
+            let mut refuse = |tests: Vec<Statement>| {
+                chain.rule(
+                    leaving
+                        .iter()
+                        .cloned()
+                        .chain(tests)
+                        .chain([counter(), Verdict::Drop.into()]),
+                );
+            };
+            refuse(vec![
+                Statement::ConntrackMark(Test::IsNot, Mark::new(0, config.kernel.mark_mask)),
+                Statement::ConntrackMark(Test::IsNot, mark(config, line)),
+            ]);
+            for source in &foreign {
+                refuse(vec![Statement::Source(Test::Is, *source)]);
+            }
+        }
+    }
+    chain
+}
+
+fn base(name: &str, kind: Kind, hook: Hook, priority: i32) -> Chain {
+    Chain::base(name, Base::new(kind, hook, priority))
+}
+
+fn mark(config: &Config, line: &Line) -> Mark {
+    Mark::new(config.kernel.mark(line.number), config.kernel.mark_mask)
+}
+
+fn unmarked(config: &Config) -> Statement {
+    Statement::ConntrackMark(Test::Is, Mark::new(0, config.kernel.mark_mask))
+}
+
+fn counter() -> Statement {
+    Statement::Counter(Counter::default())
+}

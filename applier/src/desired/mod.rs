@@ -1,0 +1,92 @@
+//! From the described configuration and the verdicts to what a kernel should hold.
+//!
+//! Nothing here asks a kernel: what one of them cannot hold, or need not, is settled by
+//! [`crate::difference`].
+
+mod firewall;
+mod routing;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use firewall::TABLE;
+pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS};
+
+use crate::config::{Config, Line};
+use crate::state::{Address, Link, State};
+use crate::verdicts::Verdicts;
+
+/// What a kernel should hold with this configuration while the lines fare so.
+///
+/// Interfaces of dead lines need not be there; those of live ones, of LANs, and lo, must.
+pub fn desired(config: &Config, verdicts: &Verdicts) -> State {
+    State {
+        links: links(config, verdicts),
+        addresses: addresses(config),
+        settings: settings::settings(config),
+        rules: routing::rules(config),
+        routes: routing::routes(config, verdicts),
+        firewall: Some(firewall::firewall(config)),
+    }
+}
+
+/// lo, the LANs and the live lines are to be up. A dead line's interface is left as it is: an
+/// administrator who took it down is not contradicted.
+fn links(config: &Config, verdicts: &Verdicts) -> std::collections::BTreeMap<String, Link> {
+    let kept = Link {
+        up: true,
+        cleared: false,
+    };
+    let cleared = Link {
+        up: true,
+        cleared: true,
+    };
+    let lans = config.lans.iter().map(|lan| (lan.interface.clone(), kept));
+    let lines = config
+        .lines
+        .iter()
+        .filter(|line| verdicts.is_up(&line.name));
+    std::iter::once(("lo".to_owned(), kept))
+        .chain(lans)
+        .chain(lines.map(|line| (line.interface.clone(), cleared)))
+        .collect()
+}
+
+fn addresses(config: &Config) -> std::collections::BTreeSet<Address> {
+    let lans = config
+        .lans
+        .iter()
+        .map(|lan| Address::new(&lan.interface, lan.address));
+    let lines = config.lines.iter().filter_map(|line| {
+        let mut address = Address::new(&line.interface, line.address?);
+        address.broadcast = line.broadcast.or(address.broadcast);
+        Some(address)
+    });
+    lans.chain(lines).collect()
+}
+
+/// Whether another line is on the same card, so that the card does not tell which line it is.
+fn shares_card(config: &Config, line: &Line) -> bool {
+    config
+        .lines
+        .iter()
+        .any(|other| other.name != line.name && other.interface == line.interface)
+}
+
+/// The sources that are this line's alone: its network, or just its address where another line is
+/// in the same network.
+fn own_sources(config: &Config, line: &Line) -> Option<ipnet::Ipv4Net> {
+    let address = line.address?;
+    let alone = config.lines.iter().all(|other| {
+        other.name == line.name
+            || other.address.is_none_or(|its| {
+                !address.contains(&its.network()) && !its.contains(&address.network())
+            })
+    });
+    Some(if alone {
+        address.trunc()
+    } else {
+        address.addr().into()
+    })
+}

@@ -1,0 +1,118 @@
+//! The how-to's rules and tables (2.3.3), with a mark per line where the patches looked at the
+//! local source address.
+
+use multiwan_kernel::nft::Mark;
+
+use super::own_sources;
+use crate::config::{Config, Line, Pin};
+use crate::state::{Hop, Route, Rule, TABLE_MAIN, Target};
+use crate::verdicts::Verdicts;
+
+/// The metric of `prohibit`, behind the line's own default route.
+const METRIC_PROHIBIT: u32 = 1;
+/// The metric of `unreachable`, behind whatever else there may be.
+const METRIC_UNREACHABLE: u32 = u32::MAX;
+
+/// In the order in which the kernel asks them.
+///
+/// Main is looked up first, but for its default routes: one that a DHCP client puts there would
+/// disable all that follows. The mark is asked before the source, since a connection that is
+/// pinned to a line keeps to it whatever its packets' source is.
+pub(super) fn rules(config: &Config) -> Vec<Rule> {
+    let kernel = &config.kernel;
+    let main = Rule {
+        suppress_prefix_length: Some(0),
+        ..Rule::new(kernel.main_priority, TABLE_MAIN)
+    };
+    let mut lines: Vec<&Line> = config.lines.iter().collect();
+    lines.sort_by_key(|line| line.number);
+    let specific = lines.iter().flat_map(|line| {
+        let table = kernel.table(line.number);
+        let mark = Mark::new(kernel.mark(line.number), kernel.mark_mask);
+        let marked = Rule {
+            mark: Some(mark),
+            ..Rule::new(table, table)
+        };
+        let sourced = own_sources(config, line).map(|sources| Rule {
+            from: Some(sources),
+            ..Rule::new(table, table)
+        });
+        std::iter::once(marked).chain(sourced)
+    });
+    let pins = config.pins.iter().filter_map(|pin| self::pin(config, pin));
+    let balance = Rule::new(kernel.balance_table, kernel.balance_table);
+    std::iter::once(main)
+        .chain(specific)
+        .chain(pins)
+        .chain([balance])
+        .collect()
+}
+
+/// New connections only: those that run are asked for by their marks, at smaller priorities.
+fn pin(config: &Config, pin: &Pin) -> Option<Rule> {
+    let line = config.lines.iter().find(|line| line.name == pin.line)?;
+    Some(Rule {
+        from: pin.from,
+        to: pin.to,
+        transport: pin.protocol,
+        port: pin.port,
+        ..Rule::new(
+            config.kernel.balance_table - 1,
+            config.kernel.table(line.number),
+        )
+    })
+}
+
+pub(super) fn routes(config: &Config, verdicts: &Verdicts) -> Vec<Route> {
+    let mut lines: Vec<&Line> = config.lines.iter().collect();
+    lines.sort_by_key(|line| line.number);
+    let own = lines.iter().flat_map(|line| {
+        let table = config.kernel.table(line.number);
+        let prohibit = Route::new(table, METRIC_PROHIBIT, Target::Prohibit);
+        let default = verdicts.is_up(&line.name).then(|| {
+            let source = line.address.map(|address| address.addr());
+            Route::new(
+                table,
+                0,
+                Target::Hops {
+                    hops: vec![hop(line, 1)],
+                    source,
+                },
+            )
+        });
+        default.into_iter().chain([prohibit])
+    });
+    let table = config.kernel.balance_table;
+    let unreachable = Route::new(table, METRIC_UNREACHABLE, Target::Unreachable);
+    let hops = balance(&lines, verdicts);
+    let multipath =
+        (!hops.is_empty()).then(|| Route::new(table, 0, Target::Hops { hops, source: None }));
+    own.chain(multipath).chain([unreachable]).collect()
+}
+
+/// The lines that new connections are spread over: those that are up, and of the backups only
+/// where nothing else is.
+fn balance(lines: &[&Line], verdicts: &Verdicts) -> Vec<Hop> {
+    let live = |backup| {
+        lines
+            .iter()
+            .filter(move |line| line.backup == backup && verdicts.is_up(&line.name))
+    };
+    let mut hops: Vec<Hop> = live(false).map(|line| hop(line, line.weight)).collect();
+    if hops.is_empty() {
+        hops = live(true).map(|line| hop(line, line.weight)).collect();
+    }
+    if let [only] = hops.as_mut_slice() {
+        only.weight = 1;
+    }
+    hops
+}
+
+fn hop(line: &Line, weight: u16) -> Hop {
+    Hop {
+        gateway: line.gateway,
+        interface: line.interface.clone(),
+        onlink: line.onlink,
+        weight,
+    }
+}

@@ -1,0 +1,49 @@
+//! What of a desired state this kernel, as it was found, can hold.
+
+use crate::desired::{HASH_CONNECTIONS, HASH_FIELDS};
+use crate::state::{GlobalSetting, Setting, State};
+
+/// What must be there and is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfeasible {
+    /// An interface.
+    #[error("there is no interface {0}; `ip link` shows those that are there")]
+    NoInterface(String),
+    /// A setting.
+    #[error(
+        "this kernel has no {0}; it needs CONFIG_IP_ROUTE_MULTIPATH and CONFIG_IP_MULTIPLE_TABLES"
+    )]
+    NoSetting(Setting),
+}
+
+/// `wanted`, less what a kernel like `found` need not or cannot hold: what belongs to interfaces
+/// of dead lines that are not there, and hash fields before Linux 5.14.
+///
+/// # Errors
+///
+/// When something is not there that must be.
+pub fn feasible(mut wanted: State, found: &State) -> Result<State, Unfeasible> {
+    let there = |interface: &str| found.links.contains_key(interface);
+    if let Some(missing) = wanted.links.keys().find(|interface| !there(interface)) {
+        return Err(Unfeasible::NoInterface(missing.clone()));
+    }
+    wanted.addresses.retain(|address| there(&address.interface));
+    wanted
+        .settings
+        .retain(|setting, _| setting.interface().is_none_or(there));
+
+    let fields = Setting::Global(GlobalSetting::HashFields);
+    let policy = Setting::Global(GlobalSetting::HashPolicy);
+    if wanted.settings.get(&policy) == Some(&HASH_FIELDS) && !found.settings.contains_key(&fields) {
+        wanted.settings.remove(&fields);
+        wanted.settings.insert(policy, HASH_CONNECTIONS);
+    }
+    if let Some(missing) = wanted
+        .settings
+        .keys()
+        .find(|key| !found.settings.contains_key(key))
+    {
+        return Err(Unfeasible::NoSetting(missing.clone()));
+    }
+    Ok(wanted)
+}

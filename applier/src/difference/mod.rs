@@ -1,0 +1,288 @@
+//! From what the kernel holds to what it should hold: steps, in an order in which every one of
+//! them leaves traffic working and no packet with a source that is not its line's.
+//!
+//! 1. settings, but for forwarding;
+//! 2. interfaces up and new addresses, which bring the routes to the gateways;
+//! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
+//! 4. the balance table without the lines that leave it, so that they get nothing new;
+//! 5. the firewall, in one batch;
+//! 6. forwarding, now that what is forwarded is translated;
+//! 7. rules, main's first, the balance table's last, with that table whole before;
+//! 8. what is left over: rules before the tables they ask for, addresses last.
+//!
+//! The way down is the same backwards ([`Changes::inverse`]).
+
+mod feasible;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use multiwan_kernel::nft;
+
+pub use feasible::{Unfeasible, feasible};
+pub use step::Step;
+
+use crate::state::{
+    Address, DeviceSetting, GlobalSetting, Hop, Route, Rule, Setting, State, TABLE_MAIN, Target,
+};
+
+/// What was changed, or would be, in order. Prints as lines for `sh`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes(Vec<Step>);
+
+impl Changes {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    /// The steps that take all of these back.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        Self(self.0.iter().rev().map(Step::inverse).collect())
+    }
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+/// The steps from `found` to `wanted`. Nothing of `found` that is not multiwan's is touched, but
+/// addresses on interfaces that are [cleared](crate::state::Link::cleared).
+pub fn difference(found: &State, wanted: &State) -> Changes {
+    let mut steps = Vec::new();
+    let (forwarding, settings) = settings(found, wanted);
+    let left_over = left_over_addresses(found, wanted);
+    steps.extend(settings);
+    steps.extend(keep_secondaries(found, wanted, &left_over));
+    steps.extend(links(found, wanted));
+    steps.extend(new_addresses(found, wanted));
+    let balance = balance_table(wanted);
+    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted)
+        .into_iter()
+        .partition(|step| put_into(step, balance));
+    steps.extend(own);
+    let leave = leave_balance(found, wanted, balance);
+    steps.extend(leave.clone());
+    steps.extend(firewall(found, wanted));
+    steps.extend(forwarding);
+    let (last, specific): (Vec<_>, Vec<_>) =
+        new_rules(found, wanted).partition(|step| asks_for(step, balance));
+    steps.extend(specific);
+    steps.extend(spread);
+    steps.extend(last);
+    steps.extend(left_over_rules(found, wanted));
+    steps.extend(left_over_routes(found, wanted).filter(|step| Some(step) != leave.as_ref()));
+    steps.extend(left_over.into_iter().map(Step::RemoveAddress));
+    Changes(steps)
+}
+
+/// Forwarding apart from the others.
+fn settings(found: &State, wanted: &State) -> (Vec<Step>, Vec<Step>) {
+    let differing = wanted.settings.iter().filter_map(|(setting, &to)| {
+        let from = *found.settings.get(setting)?;
+        let step = Step::Set {
+            setting: setting.clone(),
+            from,
+            to,
+        };
+        (!setting.holds(from, to)).then_some(step)
+    });
+    let forwarding = Setting::Global(GlobalSetting::Forwarding);
+    differing.partition(|step| matches!(step, Step::Set { setting, .. } if *setting == forwarding))
+}
+
+fn links(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
+    wanted.links.iter().filter_map(|(interface, link)| {
+        let there = found.links.get(interface)?;
+        (there.up != link.up).then(|| Step::Link {
+            interface: interface.clone(),
+            up: link.up,
+        })
+    })
+}
+
+fn new_addresses(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
+    let there = |address: &&Address| found.addresses.contains(address);
+    wanted
+        .addresses
+        .iter()
+        .filter(move |new| !there(new))
+        .cloned()
+        .map(Step::AddAddress)
+}
+
+fn left_over_addresses(found: &State, wanted: &State) -> Vec<Address> {
+    let cleared = |address: &&Address| {
+        wanted
+            .links
+            .get(&address.interface)
+            .is_some_and(|link| link.cleared)
+    };
+    found
+        .addresses
+        .difference(&wanted.addresses)
+        .filter(cleared)
+        .cloned()
+        .collect()
+}
+
+/// Where a left-over address is the first of its network on the interface, the kernel would take
+/// the described one away with it.
+fn keep_secondaries(found: &State, wanted: &State, left_over: &[Address]) -> Vec<Step> {
+    let interfaces: BTreeSet<&String> = left_over
+        .iter()
+        .filter(|old| {
+            wanted.addresses.iter().any(|new| {
+                new.interface == old.interface && new.address.trunc() == old.address.trunc()
+            })
+        })
+        .map(|old| &old.interface)
+        .collect();
+    let promote = |interface: &String| {
+        let setting = Setting::Device(interface.clone(), DeviceSetting::PromoteSecondaries);
+        let from = found.settings.get(&setting).copied()?;
+        (from == 0).then_some(Step::Set {
+            setting,
+            from,
+            to: 1,
+        })
+    };
+    interfaces.into_iter().filter_map(promote).collect()
+}
+
+/// The table that the last of the rules asks for.
+fn balance_table(wanted: &State) -> Option<u32> {
+    wanted
+        .rules
+        .iter()
+        .max_by_key(|rule| rule.priority)
+        .map(|rule| rule.table)
+}
+
+fn put_into(step: &Step, table: Option<u32>) -> bool {
+    matches!(step, Step::PutRoute { route, .. } if Some(route.table) == table
+        && matches!(route.target, Target::Hops { .. }))
+}
+
+fn asks_for(step: &Step, table: Option<u32>) -> bool {
+    matches!(step, Step::AddRule(rule) if Some(rule.table) == table)
+}
+
+fn routes(found: &State, wanted: &State) -> Vec<Step> {
+    // What refuses comes before what leads somewhere, so that a table is never without an answer.
+    let (leading, refusing): (Vec<&Route>, Vec<&Route>) = wanted
+        .routes
+        .iter()
+        .partition(|route| !route.hops().is_empty());
+    let put = |route: &Route| {
+        let there = found.routes.iter().find(|there| there.same_place(route));
+        (there != Some(route)).then(|| Step::PutRoute {
+            route: route.clone(),
+            instead_of: there.cloned(),
+        })
+    };
+    refusing
+        .into_iter()
+        .chain(leading)
+        .filter_map(put)
+        .collect()
+}
+
+/// Where lines leave the balance table while others join it, it is without both for the time in
+/// which the firewall changes.
+fn leave_balance(found: &State, wanted: &State, balance: Option<u32>) -> Option<Step> {
+    let of = |state: &State| {
+        state
+            .routes
+            .iter()
+            .find(|r| Some(r.table) == balance && !r.hops().is_empty())
+            .cloned()
+    };
+    let old = of(found)?;
+    let new = of(wanted);
+    let joined = new.as_ref().map_or(&[][..], Route::hops);
+    let stays = |hop: &&Hop| joined.iter().any(|other| other.same_way(hop));
+    let staying: Vec<Hop> = old.hops().iter().filter(stays).cloned().collect();
+    if found.firewall == wanted.firewall || staying.len() == old.hops().len() {
+        return None;
+    }
+    if staying.is_empty() {
+        return Some(Step::RemoveRoute(old));
+    }
+    let target = Target::Hops {
+        hops: staying,
+        source: None,
+    };
+    Some(Step::PutRoute {
+        route: Route {
+            target,
+            ..old.clone()
+        },
+        instead_of: Some(old),
+    })
+}
+
+fn firewall(found: &State, wanted: &State) -> Option<Step> {
+    let (from, to): (&Option<nft::Table>, _) = (&found.firewall, &wanted.firewall);
+    (from != to).then(|| Step::Firewall {
+        from: from.clone(),
+        to: to.clone(),
+    })
+}
+
+fn new_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
+    wanted
+        .rules
+        .iter()
+        .filter(|rule| !found.rules.iter().any(|there| there.same(rule)))
+        .cloned()
+        .map(Step::AddRule)
+}
+
+fn left_over_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
+    found
+        .rules
+        .iter()
+        .filter(|there| there.is_ours() && !wanted.rules.iter().any(|rule| rule.same(there)))
+        .cloned()
+        .map(Step::RemoveRule)
+}
+
+/// Default routes in tables that are multiwan's: those described, and those that a rule of
+/// multiwan's asks for.
+fn left_over_routes(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
+    let tables = tables(found, wanted);
+    let mut kept: Vec<&Route> = Vec::new();
+    let left_over = found.routes.iter().filter(move |there| {
+        // A second route in one place is left over too: only the first can be replaced.
+        let first = !kept.iter().any(|route| route.same_place(there));
+        kept.push(there);
+        let described = wanted.routes.iter().any(|route| route.same_place(there));
+        tables.contains(&there.table) && !(first && described)
+    });
+    left_over.cloned().map(Step::RemoveRoute)
+}
+
+fn tables(found: &State, wanted: &State) -> BTreeSet<u32> {
+    let described = wanted.routes.iter().map(|route| route.table);
+    let asked_for = found
+        .rules
+        .iter()
+        .filter(|rule| Rule::is_ours(rule))
+        .map(|rule| rule.table);
+    described
+        .chain(asked_for)
+        .filter(|table| *table != TABLE_MAIN)
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! One change of the kernel, and how to take it back.
+
+use std::fmt;
+
+use multiwan_kernel::nft;
+
+use crate::state::{Address, Route, Rule, Setting, word};
+
+/// One change of the kernel: one netlink message, one batch of nftables or one sysctl.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Sets a sysctl.
+    Set {
+        /// Which.
+        setting: Setting,
+        /// What it says before.
+        from: u32,
+        /// What it says after.
+        to: u32,
+    },
+    /// Takes an interface up or down.
+    Link {
+        /// Its name.
+        interface: String,
+        /// Whether it is up after.
+        up: bool,
+    },
+    /// Puts an address on an interface.
+    AddAddress(Address),
+    /// Takes an address from an interface.
+    RemoveAddress(Address),
+    /// Puts a route, in the place of the one that is there, if one is.
+    PutRoute {
+        /// The route.
+        route: Route,
+        /// What it replaces.
+        instead_of: Option<Route>,
+    },
+    /// Takes a route away.
+    RemoveRoute(Route),
+    /// Puts a rule.
+    AddRule(Rule),
+    /// Takes a rule away.
+    RemoveRule(Rule),
+    /// Puts, replaces or removes the table of nftables, in one batch.
+    Firewall {
+        /// The table before.
+        from: Option<nft::Table>,
+        /// The table after.
+        to: Option<nft::Table>,
+    },
+}
+
+impl Step {
+    /// The step that takes this one back.
+    pub fn inverse(&self) -> Self {
+        match self.clone() {
+            Self::Set { setting, from, to } => Self::Set {
+                setting,
+                from: to,
+                to: from,
+            },
+            Self::Link { interface, up } => Self::Link { interface, up: !up },
+            Self::AddAddress(address) => Self::RemoveAddress(address),
+            Self::RemoveAddress(address) => Self::AddAddress(address),
+            Self::PutRoute {
+                route,
+                instead_of: Some(old),
+            } => Self::PutRoute {
+                route: old,
+                instead_of: Some(route),
+            },
+            Self::PutRoute {
+                route,
+                instead_of: None,
+            } => Self::RemoveRoute(route),
+            Self::RemoveRoute(route) => Self::PutRoute {
+                route,
+                instead_of: None,
+            },
+            Self::AddRule(rule) => Self::RemoveRule(rule),
+            Self::RemoveRule(rule) => Self::AddRule(rule),
+            Self::Firewall { from, to } => Self::Firewall { from: to, to: from },
+        }
+    }
+}
+
+/// The line for `sh` that does the same.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set { setting, to, .. } => write!(f, "sysctl -w {setting}={to}"),
+            Self::Link { interface, up } => {
+                let way = if *up { "up" } else { "down" };
+                write!(f, "ip link set dev {} {way}", word(interface))
+            }
+            Self::AddAddress(address) => write!(f, "{address}"),
+            Self::RemoveAddress(Address {
+                interface, address, ..
+            }) => {
+                write!(f, "ip address del {address} dev {}", word(interface))
+            }
+            Self::PutRoute {
+                route,
+                instead_of: None,
+            } => write!(f, "ip route add {route}"),
+            Self::PutRoute { route, .. } => write!(f, "ip route replace {route}"),
+            Self::RemoveRoute(route) => write!(f, "ip route del {route}"),
+            Self::AddRule(rule) => write!(f, "ip rule add {rule}"),
+            Self::RemoveRule(rule) => write!(f, "ip rule del {rule}"),
+            Self::Firewall { from, to } => firewall(f, from.as_ref(), to.as_ref()),
+        }
+    }
+}
+
+fn firewall(
+    f: &mut fmt::Formatter<'_>,
+    from: Option<&nft::Table>,
+    to: Option<&nft::Table>,
+) -> fmt::Result {
+    writeln!(f, "nft -f - <<'EOF'")?;
+    if from.is_some() {
+        writeln!(f, "delete table ip {}", crate::desired::TABLE)?;
+    }
+    if let Some(table) = to {
+        writeln!(f, "{}", table.to_string().trim_end())?;
+    }
+    f.write_str("EOF")
+}

@@ -1,0 +1,200 @@
+//! What the kernel holds: five dumps of rtnetlink, one table of nftables, four sysctls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use multiwan_kernel::nft::Family;
+use netlink_packet_route::link::{
+    AfSpecInet, AfSpecUnspec, InetDevConf, LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage,
+};
+use netlink_packet_route::neighbour_table::NeighbourTableMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::{Kernel, message, setting};
+use crate::desired::TABLE;
+use crate::error::Error;
+use crate::state::{DeviceSetting, GlobalSetting, Link, Setting, State};
+
+type Settings = BTreeMap<Setting, u32>;
+
+impl Kernel {
+    /// What the kernel holds now.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer; reading needs no privilege but for nftables.
+    pub async fn read(&mut self) -> Result<State, Error> {
+        let mut settings = Settings::new();
+        for global in GlobalSetting::ALL {
+            let key = Setting::Global(global);
+            let value = setting::read_global(global).map_err(|source| Error::Sysctl {
+                setting: key.clone(),
+                source,
+            })?;
+            settings.extend(value.map(|value| (key, value)));
+        }
+        let links = self.links(&mut settings).await?;
+        let names = self
+            .indices
+            .iter()
+            .map(|(name, index)| (*index, name.clone()))
+            .collect();
+        self.neighbour_settings(&names, &mut settings).await?;
+        Ok(State {
+            links,
+            addresses: self.addresses(&names).await?,
+            settings,
+            rules: self.rules().await?,
+            routes: self.routes(&names).await?,
+            firewall: self
+                .netfilter
+                .read(Family::Ip, TABLE)
+                .map_err(Error::Netfilter)?,
+        })
+    }
+
+    async fn links(&mut self, settings: &mut Settings) -> Result<BTreeMap<String, Link>, Error> {
+        let mut question = LinkMessage::default();
+        question
+            .attributes
+            .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        let answers = self
+            .list("links", RouteNetlinkMessage::GetLink(question))
+            .await?;
+        self.indices.clear();
+        let mut links = BTreeMap::new();
+        for answer in answers {
+            let RouteNetlinkMessage::NewLink(message) = answer else {
+                continue;
+            };
+            let Some(name) = name_of(&message) else {
+                continue;
+            };
+            if let Some(conf) = conf_of(&message) {
+                for device in DeviceSetting::ALL {
+                    let key = Setting::Device(name.to_owned(), device);
+                    settings.insert(key, setting::read_device(device, conf));
+                }
+            }
+            let up = message.header.flags.contains(LinkFlags::Up);
+            self.indices.insert(name.to_owned(), message.header.index);
+            links.insert(name.to_owned(), Link { up, cleared: false });
+        }
+        Ok(links)
+    }
+
+    async fn neighbour_settings(
+        &mut self,
+        names: &BTreeMap<u32, String>,
+        settings: &mut Settings,
+    ) -> Result<(), Error> {
+        let mut question = NeighbourTableMessage::default();
+        question.header.family = AddressFamily::Inet;
+        let question = RouteNetlinkMessage::GetNeighbourTable(question);
+        for answer in self.list("neighbour tables", question).await? {
+            let RouteNetlinkMessage::NewNeighbourTable(message) = answer else {
+                continue;
+            };
+            let Some((index, found)) = setting::read_neighbour(&message) else {
+                continue;
+            };
+            let Some(name) = names.get(&index) else {
+                continue;
+            };
+            settings.extend(
+                found
+                    .into_iter()
+                    .map(|(key, value)| (Setting::Neighbour(name.clone(), key), value)),
+            );
+        }
+        Ok(())
+    }
+
+    async fn addresses(
+        &mut self,
+        names: &BTreeMap<u32, String>,
+    ) -> Result<BTreeSet<crate::state::Address>, Error> {
+        let mut question = netlink_packet_route::address::AddressMessage::default();
+        question.header.family = AddressFamily::Inet;
+        let answers = self
+            .list("addresses", RouteNetlinkMessage::GetAddress(question))
+            .await?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewAddress(address) => message::read_address(address, names),
+                _ => None,
+            })
+            .collect())
+    }
+
+    async fn rules(&mut self) -> Result<Vec<crate::state::Rule>, Error> {
+        let mut question = netlink_packet_route::rule::RuleMessage::default();
+        question.header.family = AddressFamily::Inet;
+        let answers = self
+            .list("rules", RouteNetlinkMessage::GetRule(question))
+            .await?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewRule(rule) => message::read_rule(rule),
+                _ => None,
+            })
+            .collect())
+    }
+
+    async fn routes(
+        &mut self,
+        names: &BTreeMap<u32, String>,
+    ) -> Result<Vec<crate::state::Route>, Error> {
+        let mut question = netlink_packet_route::route::RouteMessage::default();
+        question.header.address_family = AddressFamily::Inet;
+        let answers = self
+            .list("routes", RouteNetlinkMessage::GetRoute(question))
+            .await?;
+        Ok(answers
+            .iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewRoute(route) => message::read_route(route, names),
+                _ => None,
+            })
+            .collect())
+    }
+
+    async fn list(
+        &mut self,
+        what: &'static str,
+        question: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        self.dump(question)
+            .await
+            .map_err(|refusal| Error::Read { what, refusal })
+    }
+}
+
+fn name_of(message: &LinkMessage) -> Option<&str> {
+    message
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.as_str()),
+            _ => None,
+        })
+}
+
+fn conf_of(message: &LinkMessage) -> Option<&InetDevConf> {
+    let families = message
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::AfSpecUnspec(families) => Some(families),
+            _ => None,
+        })?;
+    let inet = families.iter().find_map(|family| match family {
+        AfSpecUnspec::Inet(inet) => Some(inet),
+        _ => None,
+    })?;
+    inet.iter().find_map(|attribute| match attribute {
+        AfSpecInet::DevConf(conf) => Some(conf),
+        _ => None,
+    })
+}

@@ -1,0 +1,150 @@
+//! One step of a change, done.
+
+use multiwan_kernel::nft::Family;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkFlags, LinkMessage};
+use nix::errno::Errno;
+
+use super::refusal::Refusal;
+use super::{Kernel, message, setting};
+use crate::desired::TABLE;
+use crate::difference::Step;
+use crate::error::Error;
+use crate::state::Setting;
+
+impl Kernel {
+    /// Does one step.
+    ///
+    /// What is to be taken away may have gone already: the kernel removes addresses and routes
+    /// with what they depend on.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub async fn execute(&mut self, step: &Step) -> Result<(), Error> {
+        let done = match step {
+            Step::Firewall {
+                to: Some(table), ..
+            } => {
+                return self.netfilter.replace(table).map_err(Error::Netfilter);
+            }
+            Step::Firewall { to: None, .. } => {
+                return self
+                    .netfilter
+                    .delete(Family::Ip, TABLE)
+                    .map_err(Error::Netfilter);
+            }
+            Step::Set { setting, to, .. } => self.set(setting, *to).await,
+            Step::Link { interface, up } => self.set_link(interface, *up).await,
+            Step::AddAddress(address) => {
+                let message = message::address(address, self.index(&address.interface)?);
+                self.change(
+                    RouteNetlinkMessage::NewAddress(message),
+                    NLM_F_CREATE | NLM_F_EXCL,
+                )
+                .await
+            }
+            Step::RemoveAddress(address) => {
+                let message = message::address(address, self.index(&address.interface)?);
+                gone(
+                    self.change(RouteNetlinkMessage::DelAddress(message), 0)
+                        .await,
+                )
+            }
+            Step::PutRoute { route, .. } => match message::route(route, &self.indices) {
+                Some(message) => {
+                    let replace = NLM_F_CREATE | NLM_F_REPLACE;
+                    self.change(RouteNetlinkMessage::NewRoute(message), replace)
+                        .await
+                }
+                None => Err(Refusal {
+                    errno: Errno::ENODEV,
+                    words: None,
+                }),
+            },
+            Step::RemoveRoute(route) => match message::route(route, &self.indices) {
+                Some(message) => gone(self.change(RouteNetlinkMessage::DelRoute(message), 0).await),
+                None => Ok(()),
+            },
+            Step::AddRule(rule) => {
+                let message = RouteNetlinkMessage::NewRule(message::rule(rule));
+                self.change(message, NLM_F_CREATE | NLM_F_EXCL).await
+            }
+            Step::RemoveRule(rule) => {
+                let message = RouteNetlinkMessage::DelRule(message::rule(rule));
+                gone(self.change(message, 0).await)
+            }
+        };
+        done.map_err(|refusal| Error::Refused {
+            step: Box::new(step.clone()),
+            refusal,
+        })
+    }
+
+    /// Whether a setting could be written, without writing it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not.
+    pub fn can_set(&self, setting: &Setting) -> Result<(), Error> {
+        let Setting::Global(global) = setting else {
+            return Ok(());
+        };
+        setting::can_write_global(*global).map_err(|source| Error::Sysctl {
+            setting: setting.clone(),
+            source,
+        })
+    }
+
+    async fn set(&mut self, setting: &Setting, value: u32) -> Result<(), Refusal> {
+        match setting {
+            Setting::Global(global) => {
+                setting::write_global(*global, value).map_err(|error| Refusal::of_file(&error))
+            }
+            Setting::Device(interface, device) => {
+                let message = setting::device(*device, value, self.known(interface)?);
+                self.change(RouteNetlinkMessage::SetLink(message), 0).await
+            }
+            Setting::Neighbour(interface, neighbour) => {
+                let message = setting::neighbour(*neighbour, value, self.known(interface)?);
+                self.change(RouteNetlinkMessage::SetNeighbourTable(message), 0)
+                    .await
+            }
+        }
+    }
+
+    async fn set_link(&mut self, interface: &str, up: bool) -> Result<(), Refusal> {
+        let mut message = LinkMessage::default();
+        message.header.index = self.known(interface)?;
+        message.header.change_mask = LinkFlags::Up;
+        if up {
+            message.header.flags = LinkFlags::Up;
+        }
+        self.change(RouteNetlinkMessage::SetLink(message), 0).await
+    }
+
+    fn index(&self, interface: &str) -> Result<u32, Error> {
+        self.indices
+            .get(interface)
+            .copied()
+            .ok_or_else(|| Error::NoInterface(interface.to_owned()))
+    }
+
+    fn known(&self, interface: &str) -> Result<u32, Refusal> {
+        self.index(interface).map_err(|_| Refusal {
+            errno: Errno::ENODEV,
+            words: None,
+        })
+    }
+}
+
+fn gone(done: Result<(), Refusal>) -> Result<(), Refusal> {
+    match done {
+        Err(Refusal {
+            errno: Errno::ESRCH | Errno::ENOENT | Errno::EADDRNOTAVAIL,
+            ..
+        }) => Ok(()),
+        done => done,
+    }
+}

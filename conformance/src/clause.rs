@@ -72,6 +72,9 @@ impl fmt::Display for Kind {
 /// What must be there for a clause to be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
+    /// A sandbox in which the kernel's settings can be changed: not where `/proc/sys` is
+    /// read-only, as in many containers.
+    Settings,
     /// A setting of the kernel by its path below `/proc/sys`, which is there or not by version
     /// and configuration: `net/ipv4/fib_multipath_use_neigh`.
     Sysctl(&'static str),
@@ -82,6 +85,7 @@ pub enum Need {
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Need::Settings => f.write_str("a writable /proc/sys"),
             Need::Sysctl(path) => write!(f, "the kernel's {}", path.replace('/', ".")),
             Need::Claimed(feature) => write!(f, "an applier that claims `{feature}`"),
         }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,9 +18,9 @@ pub const MYSELF: &str = "/proc/self/exe";
 const TAIL: u64 = 8 * 1024;
 
 /// A file without a name that collects what processes write. A pipe would fill up, and would
-/// stay open as long as any of their children lives.
-#[derive(Debug)]
-pub struct Output(File);
+/// stay open as long as any of their children lives. A clone is the same file.
+#[derive(Debug, Clone)]
+pub struct Output(Arc<File>);
 
 impl Output {
     /// An empty one.
@@ -28,10 +29,8 @@ impl Output {
     ///
     /// What the kernel says.
     pub fn new() -> io::Result<Self> {
-        Ok(Output(File::from(memfd_create(
-            "output",
-            MemfdFlags::CLOEXEC,
-        )?)))
+        let file = File::from(memfd_create("output", MemfdFlags::CLOEXEC)?);
+        Ok(Output(Arc::new(file)))
     }
 
     /// For a child's standard output or error; both may share it.

@@ -154,7 +154,7 @@ fn end(child: &mut Child, grace: Duration) -> io::Result<()> {
 /// Reads a worker's messages in a thread of its own, so that hearing them can have a limit.
 fn listen(stdout: ChildStdout) -> Receiver<Message> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || messages(stdout).try_for_each(|message| sender.send(message)));
+    thread::spawn(move || messages(stdout).all(|message| sender.send(message).is_ok()));
     receiver
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use multiwan::config::Config;
-use multiwan_lab::sandbox::{self, Sandbox};
+use multiwan_lab::sandbox::{self, Mode, Sandbox};
 
 use crate::applier::Applier;
 use crate::clause::{Clause, Feature, Need};
@@ -105,7 +105,7 @@ fn judge(
     let config = Config::parse(&job.toml, &job.configuration)
         .expect("the orchestrator has read the same text");
     let applier = Applier::new(job.subject.clone(), &config, &config_path, scratch.path());
-    if let Some(reason) = missing(clause.needs, &applier.features()?) {
+    if let Some(reason) = missing(clause.needs, sandbox.mode(), &applier.features()?) {
         return Ok(Judgement::skipped(reason));
     }
     let mut context = Context {
@@ -124,8 +124,11 @@ fn judge(
 }
 
 /// The first need that is not met, as a reason.
-fn missing(needs: &[Need], claimed: &[Feature]) -> Option<String> {
+fn missing(needs: &[Need], mode: Mode, claimed: &[Feature]) -> Option<String> {
     needs.iter().find_map(|need| match need {
+        Need::Settings => {
+            (mode != Mode::Full).then(|| "/proc/sys is read-only here".to_owned())
+        }
         Need::Sysctl(path) => {
             let there = Path::new("/proc/sys").join(path).exists();
             (!there).then(|| format!("this kernel has no {}", path.replace('/', ".")))
@@ -145,9 +148,10 @@ mod tests {
         let known = Need::Sysctl("kernel/ostype");
         let unknown = Need::Sysctl("net/ipv4/no_such");
         let pins = Need::Claimed(Feature::Pin);
-        assert_eq!(missing(&[known, pins], &[Feature::Pin]), None);
-        let reason = missing(&[known, unknown], &[]).unwrap();
+        assert_eq!(missing(&[known, pins, Need::Settings], Mode::Full, &[Feature::Pin]), None);
+        let reason = missing(&[known, unknown], Mode::Full, &[]).unwrap();
         assert_eq!(reason, "this kernel has no net.ipv4.no_such");
-        assert_eq!(missing(&[pins], &[]).unwrap(), "not claimed: pin");
+        assert_eq!(missing(&[pins], Mode::Full, &[]).unwrap(), "not claimed: pin");
+        assert!(missing(&[Need::Settings], Mode::Limited, &[]).is_some());
     }
 }

@@ -101,3 +101,79 @@ impl Drop for Keepalive {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A shell as the daemon, leading its group as it would its session.
+    fn daemon(script: &str) -> Keepalive {
+        let output = Output::new().unwrap();
+        let child = Command::new("sh")
+            .args(["-c", script])
+            .process_group(0)
+            .stdout(output.stdio().unwrap())
+            .stderr(output.stdio().unwrap())
+            .spawn()
+            .unwrap();
+        Keepalive::new("./mine.sh keepalive".to_owned(), child, output)
+    }
+
+    fn wait_for(keepalive: &Keepalive, said: &str) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while keepalive.output() != said {
+            assert!(Instant::now() < until, "{}", keepalive.output());
+            std::thread::yield_now();
+        }
+    }
+
+    fn wait_for_end(keepalive: &mut Keepalive) {
+        process::wait(&mut keepalive.child, KILLED)
+            .unwrap()
+            .unwrap();
+    }
+
+    #[test]
+    fn sigterm_ends_the_whole_group() {
+        let keepalive = daemon("trap 'echo bye; exit 0' TERM; sleep 60 & echo up; wait");
+        wait_for(&keepalive, "up");
+        let output = keepalive.output.clone();
+        let since = Instant::now();
+        assert!(keepalive.stop().unwrap());
+        assert!(since.elapsed() < GRACE, "{:?}", since.elapsed());
+        assert_eq!(output.tail(), "up\nbye");
+    }
+
+    #[test]
+    fn one_that_does_not_heed_sigterm_is_killed_after_the_grace() {
+        let keepalive = daemon("trap '' TERM; echo up; while :; do sleep 1; done");
+        wait_for(&keepalive, "up");
+        let since = Instant::now();
+        assert!(keepalive.stop().unwrap());
+        assert!(since.elapsed() >= GRACE);
+    }
+
+    #[test]
+    fn sixty_four_says_that_there_is_none() {
+        let mut keepalive = daemon("exit 64");
+        wait_for_end(&mut keepalive);
+        assert!(!keepalive.is_running().unwrap());
+        assert!(!keepalive.stop().unwrap());
+    }
+
+    #[test]
+    fn an_early_end_is_told_with_its_output() {
+        let mut keepalive = daemon("echo no probes today; exit 3");
+        wait_for_end(&mut keepalive);
+        let error = keepalive.stop().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`./mine.sh keepalive` was to stay, and ended with 3"
+        );
+        assert_eq!(error.output(), Some("no probes today"));
+    }
+}

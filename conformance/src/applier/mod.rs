@@ -252,3 +252,6 @@ fn search_path() -> OsString {
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");
     path
 }
+
+#[cfg(test)]
+mod tests;

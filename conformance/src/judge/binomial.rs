@@ -82,3 +82,98 @@ fn first(from: u64, to: u64, holds: impl Fn(u64) -> bool) -> u64 {
     }
     low
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    /// Twice the smaller tail, as the sum of whole numbers and one division at the end.
+    const EXACT: [(u64, u64, f64, f64); 15] = [
+        (3, 0, 1.0 / 2.0, 2.5e-1),
+        (10, 0, 1.0 / 2.0, 1.953125e-3),
+        (10, 5, 1.0 / 2.0, 1.0),
+        (20, 3, 1.0 / 10.0, 6.461463896211e-1),
+        (100, 61, 1.0 / 2.0, 3.520020021770e-2),
+        (6500, 3000, 1.0 / 2.0, 5.929257521768e-10),
+        (6500, 3054, 1.0 / 2.0, 1.227413671134e-6),
+        (6500, 3446, 1.0 / 2.0, 1.227413671134e-6),
+        (6500, 2800, 1.0 / 2.0, 5.816953035857e-29),
+        (6500, 5100, 4.0 / 5.0, 2.213967551723e-3),
+        (6500, 5357, 4.0 / 5.0, 8.342513671741e-7),
+        (6500, 5, 1.0 / 1000.0, 7.378631918752e-1),
+        (6600, 1500, 11.0 / 56.0, 6.448130914542e-10),
+        (100_000, 51_200, 1.0 / 2.0, 3.282526442302e-14),
+        (100_000, 48_000, 1.0 / 2.0, 1.153093866672e-36),
+    ];
+
+    #[test]
+    fn p_values_are_exact_far_into_the_tails() {
+        for (n, k, p, exact) in EXACT {
+            let relative = (p_value(n, k, p) / exact - 1.0).abs();
+            assert!(relative < 1e-9, "{n} {k} {p}: off by {relative:e}");
+        }
+    }
+
+    #[test]
+    fn a_sure_thing_and_an_impossible_one() {
+        assert_eq!(p_value(50, 50, 1.0), 1.0);
+        assert_eq!(p_value(50, 49, 1.0), 0.0);
+        assert_eq!(p_value(50, 0, 0.0), 1.0);
+        assert_eq!(p_value(50, 1, 0.0), 0.0);
+        assert_eq!(p_value(0, 0, 0.3), 1.0);
+        assert_eq!(acceptance(50, 1.0, 1e-6), 50..=50);
+        assert_eq!(acceptance(50, 0.0, 1e-6), 0..=0);
+    }
+
+    /// Under the hypothesis, the share of rejected counts is at most the level, at a level coarse
+    /// enough to see it: 10,000 counts of 300 coins.
+    #[test]
+    fn the_level_holds() {
+        const TRIALS: u32 = 10_000;
+        const LEVEL: f64 = 0.02;
+        for p in [0.5, 0.8, 1.0 / 3.0] {
+            let mut rng = ChaCha8Rng::seed_from_u64(2001);
+            let rejected = (0..TRIALS).filter(|_| {
+                let k = (0..300).filter(|_| rng.random_bool(p)).count();
+                p_value(300, k as u64, p) <= LEVEL
+            });
+            let rate = rejected.count() as f64 / f64::from(TRIALS);
+            // Exact tests are a little below their level; five standard errors above is 0.007.
+            assert!((0.01..0.027).contains(&rate), "{rate} at {p}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn tails_meet(n in 1_u64..3000, k in 0.0..1.0_f64, p in 0.001..0.999_f64) {
+            let k = (k * n as f64) as u64;
+            let sum = lower_tail(n, k, p) + upper_tail(n, k + 1, p);
+            prop_assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+        }
+
+        #[test]
+        fn the_interval_is_where_the_test_accepts(
+            n in 1_u64..2000,
+            p in 0.001..0.999_f64,
+            exponent in -9.0..-1.0_f64,
+        ) {
+            let level = 10_f64.powf(exponent);
+            let accepted = acceptance(n, p, level);
+            let (lowest, highest) = (*accepted.start(), *accepted.end());
+            prop_assert!(p_value(n, lowest, p) > level && p_value(n, highest, p) > level);
+            prop_assert!(lowest == 0 || p_value(n, lowest - 1, p) <= level);
+            prop_assert!(highest == n || p_value(n, highest + 1, p) <= level);
+        }
+
+        #[test]
+        fn swapping_sides_changes_nothing(n in 1_u64..2000, k in 0.0..1.0_f64, p in 0.01..0.99_f64) {
+            let k = (k * n as f64) as u64;
+            let (one, other) = (p_value(n, k, p), p_value(n, n - k, 1.0 - p));
+            prop_assert!((one - other).abs() <= 1e-9 * one.max(other), "{one} {other}");
+        }
+    }
+}

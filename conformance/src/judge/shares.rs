@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use multiwan::config::Line;
 
-use super::{acceptance, p_value, pairs_needed, power};
+use super::{acceptance, p_value, pairs_needed, power, power_of};
 use crate::judgement::Judgement;
 
 /// One line's count beside what its weight promises.
@@ -27,6 +27,8 @@ pub struct Share {
     pub p: f64,
     /// Whether the test accepts it.
     pub holds: bool,
+    /// The probability with which so many pairs show a shift of [`power::SHIFT`].
+    pub power: f64,
 }
 
 impl fmt::Display for Share {
@@ -85,6 +87,7 @@ pub fn shares(lines: &[Line], seen: &[u64], level: f64) -> Vec<Share> {
                 accepted: acceptance(of, expected, level),
                 p,
                 holds: p > level,
+                power: power_of(of, expected, power::SHIFT, level),
             }
         })
         .collect()
@@ -101,8 +104,8 @@ pub fn pairs_for(lines: &[Line], level: f64) -> u64 {
 }
 
 impl Judgement {
-    /// Passed when every share holds, else failed naming those that don't; measured are each
-    /// line's count and the smallest p-value.
+    /// Failed naming the shares that don't hold; inconclusive when too few pairs came for a wrong
+    /// share to show; else passed. Measured are each line's count and the smallest p-value.
     #[must_use]
     pub fn of_shares(shares: &[Share]) -> Self {
         let wrong: Vec<String> = shares
@@ -110,8 +113,20 @@ impl Judgement {
             .filter(|share| !share.holds)
             .map(Share::to_string)
             .collect();
-        let judgement = Judgement::holds_if(wrong.is_empty(), || wrong.join("; "));
         let p = shares.iter().map(|share| share.p).fold(1.0, f64::min);
+        let power = shares.iter().map(|share| share.power).fold(1.0, f64::min);
+        let judgement = if !wrong.is_empty() {
+            Judgement::failed(wrong.join("; "))
+        } else if power < power::ENOUGH {
+            let of = shares.first().map_or(0, |share| share.of);
+            Judgement::inconclusive(format!(
+                "only {of} pairs were seen, too few to find a share that is off by {} with a \
+                 probability above {power:.3}",
+                power::SHIFT
+            ))
+        } else {
+            Judgement::passed()
+        };
         shares
             .iter()
             .fold(judgement, |judgement, share| {
@@ -121,8 +136,74 @@ impl Judgement {
     }
 }
 
-/// Each line's weight over the sum of all.
+/// Each line's weight over the sum of all; a backup line has none while others are up.
 fn expected(lines: &[Line]) -> impl Iterator<Item = f64> {
-    let sum: f64 = lines.iter().map(|line| f64::from(line.weight)).sum();
-    lines.iter().map(move |line| f64::from(line.weight) / sum)
+    let weight = |line: &Line| {
+        if line.backup {
+            0.0
+        } else {
+            f64::from(line.weight)
+        }
+    };
+    let sum: f64 = lines.iter().map(weight).sum();
+    lines.iter().map(move |line| weight(line) / sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::{Configuration, FOUR_TO_ONE, TWO_LINES};
+    use crate::judge::level;
+    use crate::judgement::Status;
+
+    fn lines(builtin: &crate::configuration::Builtin) -> Vec<Line> {
+        Configuration::builtin(builtin).config.lines
+    }
+
+    #[test]
+    fn counts_near_the_weights_hold_and_others_are_named() {
+        let lines = lines(&FOUR_TO_ONE);
+        let good = Judgement::of_shares(&shares(&lines, &[5_231, 1_269], level::PER_TEST));
+        assert_eq!(good.status, Status::Passed);
+        assert_eq!(good.measured["line1"], 5_231);
+
+        let bad = Judgement::of_shares(&shares(&lines, &[3_250, 3_250], level::PER_TEST));
+        assert_eq!(bad.status, Status::Failed);
+        let reason = bad.reason.unwrap();
+        assert!(reason.starts_with("dsl1 got 3250 of 6500, where a share of 0.800 gives "));
+        assert!(reason.contains("dsl2 got 3250 of 6500, where a share of 0.200 gives "));
+    }
+
+    #[test]
+    fn a_backup_line_gets_nothing() {
+        let mut lines = lines(&TWO_LINES);
+        lines[1].backup = true;
+        assert!(
+            shares(&lines, &[500, 0], 1e-6)
+                .iter()
+                .all(|share| share.holds)
+        );
+        assert!(
+            !shares(&lines, &[499, 1], 1e-6)
+                .iter()
+                .any(|share| share.holds)
+        );
+    }
+
+    #[test]
+    fn the_line_that_is_hardest_to_judge_decides_the_pairs() {
+        let pairs = pairs_for(&lines(&TWO_LINES), level::PER_TEST);
+        assert_eq!(
+            pairs,
+            pairs_needed(0.5, power::SHIFT, level::PER_TEST, power::POWER)
+        );
+    }
+
+    #[test]
+    fn too_few_pairs_prove_nothing() {
+        for seen in [[0, 0], [150, 150]] {
+            let judgement = Judgement::of_shares(&shares(&lines(&TWO_LINES), &seen, 1e-6));
+            assert_eq!(judgement.status, Status::Inconclusive, "{seen:?}");
+        }
+    }
 }

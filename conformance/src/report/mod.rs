@@ -171,6 +171,8 @@ impl Report {
 pub(crate) mod tests {
     use super::*;
 
+    type Verdicts = &'static [(Kind, Status)];
+
     pub(crate) fn record(id: &str, kind: Kind, status: Status) -> Record {
         Record {
             id: id.to_owned(),
@@ -209,7 +211,7 @@ pub(crate) mod tests {
     fn exit_status_by_the_contract() {
         use Kind::{Behaviour, Layout};
         use Status::{Failed, Inconclusive, Passed, Skipped};
-        let cases: &[(bool, &[(Kind, Status)], u8, u8)] = &[
+        let cases: [(bool, Verdicts, u8, u8); 9] = [
             (false, &[], 0, 0),
             (false, &[(Behaviour, Passed), (Layout, Passed)], 0, 0),
             (false, &[(Behaviour, Passed), (Behaviour, Skipped)], 0, 1),
@@ -231,9 +233,9 @@ pub(crate) mod tests {
             (true, &[(Layout, Passed), (Behaviour, Failed)], 1, 1),
         ];
         for (foreign, verdicts, lenient, strict) in cases {
-            let report = report(*foreign, verdicts);
-            assert_eq!(report.exit_status(false), *lenient, "{verdicts:?}");
-            assert_eq!(report.exit_status(true), *strict, "strict {verdicts:?}");
+            let report = report(foreign, verdicts);
+            assert_eq!(report.exit_status(false), lenient, "{verdicts:?}");
+            assert_eq!(report.exit_status(true), strict, "strict {verdicts:?}");
         }
     }
 

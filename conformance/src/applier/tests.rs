@@ -1,0 +1,135 @@
+use std::fs;
+use std::io::Write as _;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::configuration::{Configuration, FOUR_TO_ONE};
+
+/// A shell script as the applier; it is gone with the folder.
+fn script(body: &str) -> (TempDir, Applier) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.sh");
+    install(&path, &format!("#!/bin/sh\n{body}\n"));
+    let subject = Subject::Foreign {
+        name: "mine".to_owned(),
+        path,
+    };
+    let config = Configuration::builtin(&FOUR_TO_ONE).config;
+    let applier = Applier::new(
+        subject,
+        &config,
+        Path::new("/x/multiwan.toml"),
+        folder.path(),
+    );
+    (folder, applier)
+}
+
+/// Written by another process: were it open here for writing, another test's fork would keep it
+/// so, and the kernel refuse to execute it.
+fn install(path: &Path, text: &str) {
+    let mut install = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    install
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(install.wait().unwrap().success());
+}
+
+#[test]
+fn the_environment_is_the_how_to_s() {
+    let (_folder, applier) = script("env | sort; exit 1");
+    let error = applier.apply().unwrap_err();
+    let printed = error.output().unwrap();
+    for line in [
+        "MULTIWAN_CONFIG=/x/multiwan.toml",
+        "IFI=eth0",
+        "IPI=192.0.2.1",
+        "NMI=24",
+        "NWI=192.0.2.0",
+        "NLINES=2",
+        "IFE1=eth1",
+        "IPE1=198.51.100.2",
+        "NWE1=198.51.100.0",
+        "NME1=24",
+        "BRD1=198.51.100.255",
+        "GWE1=198.51.100.1",
+        "WEIGHT1=4",
+        "IFE2=eth2",
+        "IPE2=203.0.113.2",
+        "GWE2=203.0.113.1",
+        "WEIGHT2=1",
+        "SPREAD=pair",
+        "ESTABLISHED=prohibit",
+        "KEEPALIVE_MS=200",
+        "FAILURES=2",
+        "SUCCESSES=1",
+        "TARGETS=",
+    ] {
+        assert!(
+            printed.lines().any(|printed| printed == line),
+            "{line} in\n{printed}"
+        );
+    }
+    assert!(
+        !printed.contains("CARGO"),
+        "the caller's own is not passed on:\n{printed}"
+    );
+}
+
+#[test]
+fn it_runs_in_the_scratch_directory_without_a_terminal() {
+    let (folder, applier) = script("pwd; cat; test -t 1 || echo no terminal; exit 1");
+    let error = applier.apply().unwrap_err();
+    let expected = format!(
+        "{}\nno terminal",
+        fs::canonicalize(folder.path()).unwrap().display()
+    );
+    assert_eq!(error.output(), Some(expected.as_str()));
+}
+
+#[test]
+fn apply_must_end_with_0_and_its_output_is_shown() {
+    let (_folder, applier) = script("test \"$1\" = apply");
+    applier.apply().unwrap();
+    let (_folder, applier) = script("echo RTNETLINK answers: File exists >&2; exit 2");
+    let error = applier.apply().unwrap_err();
+    assert_eq!(error.to_string(), "`mine apply` ended with 2");
+    assert_eq!(error.output(), Some("RTNETLINK answers: File exists"));
+}
+
+#[test]
+fn sixty_four_says_that_there_is_none_but_not_for_apply() {
+    let (_folder, applier) = script("exit 64");
+    assert!(!applier.down().unwrap());
+    assert_eq!(applier.features().unwrap(), []);
+    assert_eq!(
+        applier.apply().unwrap_err().to_string(),
+        "`mine apply` ended with 64"
+    );
+}
+
+#[test]
+fn features_are_the_contract_s_words() {
+    let (_folder, applier) = script("echo targets shared-card; echo inbound");
+    let claimed = [Feature::Targets, Feature::SharedCard, Feature::Inbound];
+    assert_eq!(applier.features().unwrap(), claimed);
+    let (_folder, applier) = script("echo targets telepathy");
+    let error = applier.features().unwrap_err().to_string();
+    assert!(error.contains("`telepathy`"), "{error}");
+}
+
+#[test]
+fn a_daemon_that_apply_leaves_behind_does_not_hold_it_up() {
+    let (_folder, applier) = script("sleep 3 & exit 0");
+    let since = std::time::Instant::now();
+    applier.apply().unwrap();
+    assert!(since.elapsed() < Duration::from_secs(2));
+}

@@ -8,18 +8,26 @@
 
 use std::{
     io::Write,
+    net::UdpSocket,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use multiwan_kernel::nft::*;
+use multiwan_kernel::{
+    nft::*,
+    rtnl::{Change, Rtnl},
+};
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{LinkFlags, LinkMessage},
+};
 use nix::errno::Errno;
 
 #[path = "../src/nft/samples.rs"]
 mod samples;
 
 fn main() {
-    let checks: [(&str, fn()); 7] = [
+    let checks: [(&str, fn()); 8] = [
         (
             "every statement comes back from the kernel",
             every_statement_comes_back,
@@ -43,6 +51,10 @@ fn main() {
         (
             "what others put there is seen, and can be put back",
             foreign_rules_are_seen,
+        ),
+        (
+            "connections are listed with their marks, and forgotten",
+            connections,
         ),
         ("what a replacement costs", cost),
     ];
@@ -203,6 +215,64 @@ fn foreign_rules_are_seen() {
     for (family, name) in names {
         netfilter.delete(family, &name).expect("deletable");
     }
+}
+
+/// A datagram over the loopback device, marked on its way.
+fn connections() {
+    let mut netfilter = Netfilter::open().expect("a socket");
+    let mut table = Table::new(Family::Ip, "marks");
+    let mut output = Chain::base("output", Base::new(Kind::Filter, Hook::Output, -150));
+    output.rule([Statement::SetConntrackMark(Mark::new(0x300, 0x3f00))]);
+    output.rule([
+        Statement::ConntrackMark(Test::Is, Mark::new(0x300, 0x3f00)),
+        Statement::Counter(Counter::default()),
+    ]);
+    table.chains.push(output);
+    netfilter.replace(&table).expect("replaceable");
+    loopback_up();
+    let receiver = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let to = receiver.local_addr().expect("bound");
+    sender.send_to(b"x", to).expect("sent");
+
+    let mut found = netfilter.connections().expect("readable");
+    let connection = found.pop().expect("a connection");
+    println!(
+        "    {} mark {:#x} {:?}",
+        connection.original, connection.mark, connection.status
+    );
+    assert_eq!((found.len(), connection.mark), (0, 0x300));
+    let ports = conntrack::Ports::Ports {
+        source: sender.local_addr().expect("bound").port(),
+        destination: to.port(),
+    };
+    assert_eq!(
+        (connection.original.protocol, connection.original.ports),
+        (Protocol::UDP, ports)
+    );
+    assert!(!connection.status.seen_reply());
+    let counted = netfilter
+        .read(Family::Ip, "marks")
+        .expect("readable")
+        .expect("there");
+    let counter = counted.chains[0].rules[1].counter().expect("a counter");
+    assert_eq!((counter.packets, counter.bytes), (1, 29));
+
+    assert!(netfilter.forget(&connection).expect("forgettable"));
+    assert!(!netfilter.forget(&connection).expect("no error"));
+    assert_eq!(netfilter.connections().expect("readable"), []);
+    netfilter.delete(Family::Ip, "marks").expect("deletable");
+}
+
+/// A namespace begins with the device down.
+fn loopback_up() {
+    let mut rtnl = Rtnl::open().expect("a socket");
+    let mut message = LinkMessage::default();
+    message.header.index = 1;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    let up = Change::existing("raising lo", RouteNetlinkMessage::SetLink(message));
+    rtnl.change([up]).expect("raisable");
 }
 
 fn cost() {

@@ -7,6 +7,8 @@
 //! Unlike a write to `/proc/sys`, this neither flushes cached routes nor tells anybody; any change of a route does the
 //! former. `forwarding` of one device does not touch `ip_forward`, but a write of that sets it for all devices.
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt;

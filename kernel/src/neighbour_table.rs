@@ -4,6 +4,8 @@
 //! All times are milliseconds here; some files of `/proc/sys` have seconds. The kernel rounds them up to its ticks: see
 //! [`NeighbourSetting::agrees`].
 
+#![forbid(unsafe_code)]
+
 use std::collections::BTreeMap;
 
 use futures::{Stream, StreamExt};

@@ -4,6 +4,7 @@
 //! or stored.
 
 use super::{
+    numbers::*,
     statement::{Counter, Reject, Test, Unknown, Unreachable, Verdict},
     wire::{Attributes, Nest},
 };
@@ -356,102 +357,4 @@ fn read_verdict(data: Nest<'_>) -> Option<Verdict> {
         libc::NFT_RETURN => Verdict::Return,
         _ => return None,
     })
-}
-
-mod meta {
-    pub(super) const DREG: u16 = 1;
-    pub(super) const KEY: u16 = 2;
-    pub(super) const SREG: u16 = 3;
-}
-
-mod ct {
-    pub(super) const DREG: u16 = 1;
-    pub(super) const KEY: u16 = 2;
-    pub(super) const DIRECTION: u16 = 3;
-    pub(super) const SREG: u16 = 4;
-}
-
-mod payload {
-    pub(super) const DREG: u16 = 1;
-    pub(super) const BASE: u16 = 2;
-    pub(super) const OFFSET: u16 = 3;
-    pub(super) const LEN: u16 = 4;
-}
-
-mod rt {
-    pub(super) const DREG: u16 = 1;
-    pub(super) const KEY: u16 = 2;
-}
-
-mod fib {
-    pub(super) const DREG: u16 = 1;
-    pub(super) const RESULT: u16 = 2;
-    pub(super) const FLAGS: u16 = 3;
-}
-
-mod exthdr {
-    pub(super) const TYPE: u16 = 2;
-    pub(super) const OFFSET: u16 = 3;
-    pub(super) const LEN: u16 = 4;
-    pub(super) const FLAGS: u16 = 5;
-    pub(super) const OP: u16 = 6;
-    pub(super) const SREG: u16 = 7;
-    /// `NFT_EXTHDR_OP_TCPOPT`.
-    pub(super) const OP_TCPOPT: u32 = 1;
-    /// TCP option 2; its value comes after its kind and length.
-    pub(super) const MAXSEG: u8 = 2;
-    pub(super) const MAXSEG_OFFSET: u32 = 2;
-}
-
-mod bitwise {
-    pub(super) const SREG: u16 = 1;
-    pub(super) const DREG: u16 = 2;
-    pub(super) const LEN: u16 = 3;
-    pub(super) const MASK: u16 = 4;
-    pub(super) const XOR: u16 = 5;
-    /// 0, a mask and an exclusive or; kernels before 5.6 have no other and no attribute for it.
-    pub(super) const OP: u16 = 6;
-}
-
-mod byteorder {
-    pub(super) const SREG: u16 = 1;
-    pub(super) const DREG: u16 = 2;
-    pub(super) const OP: u16 = 3;
-    pub(super) const LEN: u16 = 4;
-    pub(super) const SIZE: u16 = 5;
-    pub(super) const HTON: u32 = 1;
-}
-
-mod cmp {
-    pub(super) const SREG: u16 = 1;
-    pub(super) const OP: u16 = 2;
-    pub(super) const DATA: u16 = 3;
-}
-
-mod immediate {
-    pub(super) const DREG: u16 = 1;
-    pub(super) const DATA: u16 = 2;
-}
-
-mod counter {
-    pub(super) const BYTES: u16 = 1;
-    pub(super) const PACKETS: u16 = 2;
-}
-
-mod nat {
-    pub(super) const TYPE: u16 = 1;
-    pub(super) const FAMILY: u16 = 2;
-    pub(super) const REG_ADDR_MIN: u16 = 3;
-    pub(super) const REG_ADDR_MAX: u16 = 4;
-    pub(super) const FLAGS: u16 = 7;
-    pub(super) const SOURCE: u32 = 0;
-    /// `NF_NAT_RANGE_MAP_IPS`: the kernel's own note that there is an address.
-    pub(super) const MAP_IPS: u32 = 1;
-}
-
-mod reject {
-    pub(super) const TYPE: u16 = 1;
-    pub(super) const ICMP_CODE: u16 = 2;
-    pub(super) const ICMP_UNREACH: u32 = 0;
-    pub(super) const TCP_RESET: u32 = 1;
 }

@@ -30,6 +30,9 @@
 //! a netdev chain's hook for an IPv4 one, and refuses a whole message for one attribute it cannot read, where a rule of
 //! somebody else's must be shown as [`Statement::Unknown`].
 
+#![forbid(unsafe_code)]
+
+pub mod conntrack;
 mod decode;
 mod difference;
 mod encode;
@@ -37,6 +40,7 @@ mod error;
 mod expression;
 mod message;
 mod netfilter;
+mod numbers;
 #[cfg(test)]
 mod samples;
 mod socket;

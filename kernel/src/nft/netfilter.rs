@@ -273,7 +273,7 @@ impl Generation {
 }
 
 impl Refusal {
-    fn into_error(self, attempt: String, instruction: Option<String>) -> Error {
+    pub(super) fn into_error(self, attempt: String, instruction: Option<String>) -> Error {
         Error::Refused {
             attempt,
             instruction,

@@ -148,6 +148,10 @@ impl<'a> Nest<'a> {
         self.array(kind).map(u8::from_be_bytes)
     }
 
+    pub(super) fn u16(self, kind: u16) -> Option<u16> {
+        self.array(kind).map(u16::from_be_bytes)
+    }
+
     pub(super) fn u32(self, kind: u16) -> Option<u32> {
         self.array(kind).map(u32::from_be_bytes)
     }

@@ -1,0 +1,99 @@
+//! The attributes of each instruction, by their numbers in `linux/netfilter/nf_tables.h` (`NFTA_*`).
+
+pub(super) mod meta {
+    pub(in crate::nft) const DREG: u16 = 1;
+    pub(in crate::nft) const KEY: u16 = 2;
+    pub(in crate::nft) const SREG: u16 = 3;
+}
+
+pub(super) mod ct {
+    pub(in crate::nft) const DREG: u16 = 1;
+    pub(in crate::nft) const KEY: u16 = 2;
+    pub(in crate::nft) const DIRECTION: u16 = 3;
+    pub(in crate::nft) const SREG: u16 = 4;
+}
+
+pub(super) mod payload {
+    pub(in crate::nft) const DREG: u16 = 1;
+    pub(in crate::nft) const BASE: u16 = 2;
+    pub(in crate::nft) const OFFSET: u16 = 3;
+    pub(in crate::nft) const LEN: u16 = 4;
+}
+
+pub(super) mod rt {
+    pub(in crate::nft) const DREG: u16 = 1;
+    pub(in crate::nft) const KEY: u16 = 2;
+}
+
+pub(super) mod fib {
+    pub(in crate::nft) const DREG: u16 = 1;
+    pub(in crate::nft) const RESULT: u16 = 2;
+    pub(in crate::nft) const FLAGS: u16 = 3;
+}
+
+pub(super) mod exthdr {
+    pub(in crate::nft) const TYPE: u16 = 2;
+    pub(in crate::nft) const OFFSET: u16 = 3;
+    pub(in crate::nft) const LEN: u16 = 4;
+    pub(in crate::nft) const FLAGS: u16 = 5;
+    pub(in crate::nft) const OP: u16 = 6;
+    pub(in crate::nft) const SREG: u16 = 7;
+    /// `NFT_EXTHDR_OP_TCPOPT`.
+    pub(in crate::nft) const OP_TCPOPT: u32 = 1;
+    /// TCP option 2; its value comes after its kind and length.
+    pub(in crate::nft) const MAXSEG: u8 = 2;
+    pub(in crate::nft) const MAXSEG_OFFSET: u32 = 2;
+}
+
+pub(super) mod bitwise {
+    pub(in crate::nft) const SREG: u16 = 1;
+    pub(in crate::nft) const DREG: u16 = 2;
+    pub(in crate::nft) const LEN: u16 = 3;
+    pub(in crate::nft) const MASK: u16 = 4;
+    pub(in crate::nft) const XOR: u16 = 5;
+    /// 0, a mask and an exclusive or; kernels before 5.6 have no other and no attribute for it.
+    pub(in crate::nft) const OP: u16 = 6;
+}
+
+pub(super) mod byteorder {
+    pub(in crate::nft) const SREG: u16 = 1;
+    pub(in crate::nft) const DREG: u16 = 2;
+    pub(in crate::nft) const OP: u16 = 3;
+    pub(in crate::nft) const LEN: u16 = 4;
+    pub(in crate::nft) const SIZE: u16 = 5;
+    pub(in crate::nft) const HTON: u32 = 1;
+}
+
+pub(super) mod cmp {
+    pub(in crate::nft) const SREG: u16 = 1;
+    pub(in crate::nft) const OP: u16 = 2;
+    pub(in crate::nft) const DATA: u16 = 3;
+}
+
+pub(super) mod immediate {
+    pub(in crate::nft) const DREG: u16 = 1;
+    pub(in crate::nft) const DATA: u16 = 2;
+}
+
+pub(super) mod counter {
+    pub(in crate::nft) const BYTES: u16 = 1;
+    pub(in crate::nft) const PACKETS: u16 = 2;
+}
+
+pub(super) mod nat {
+    pub(in crate::nft) const TYPE: u16 = 1;
+    pub(in crate::nft) const FAMILY: u16 = 2;
+    pub(in crate::nft) const REG_ADDR_MIN: u16 = 3;
+    pub(in crate::nft) const REG_ADDR_MAX: u16 = 4;
+    pub(in crate::nft) const FLAGS: u16 = 7;
+    pub(in crate::nft) const SOURCE: u32 = 0;
+    /// `NF_NAT_RANGE_MAP_IPS`: the kernel's own note that there is an address.
+    pub(in crate::nft) const MAP_IPS: u32 = 1;
+}
+
+pub(super) mod reject {
+    pub(in crate::nft) const TYPE: u16 = 1;
+    pub(in crate::nft) const ICMP_CODE: u16 = 2;
+    pub(in crate::nft) const ICMP_UNREACH: u32 = 0;
+    pub(in crate::nft) const TCP_RESET: u32 = 1;
+}

@@ -7,6 +7,8 @@ mod check;
 mod error;
 mod file;
 mod number;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::collections::BTreeMap;

@@ -1,1 +1,180 @@
+//! What the fixtures' configurations come to, as text.
 
+use super::desired;
+use crate::config::Config;
+use crate::difference::difference;
+use crate::state::{Link, State};
+use crate::verdicts::{Verdict, Verdicts};
+
+const TWO_LINES: &str = include_str!("../../../fixtures/configs/two-lines.toml");
+const FOUR_TO_ONE: &str = include_str!("../../../fixtures/configs/four-to-one.toml");
+
+fn config(text: &str) -> Config {
+    Config::parse(text, "test.toml").unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A kernel with the interfaces of the fixtures and settings that all differ.
+fn fresh(wanted: &State) -> State {
+    State {
+        links: wanted
+            .links
+            .keys()
+            .map(|k| {
+                (
+                    k.clone(),
+                    Link {
+                        up: false,
+                        cleared: false,
+                    },
+                )
+            })
+            .collect(),
+        settings: wanted
+            .settings
+            .keys()
+            .map(|key| (key.clone(), 77))
+            .collect(),
+        ..State::default()
+    }
+}
+
+fn plan(text: &str, verdicts: &Verdicts) -> String {
+    let wanted = desired(&config(text), verdicts);
+    difference(&fresh(&wanted), &wanted).to_string()
+}
+
+/// All but the table of nftables.
+fn routing(text: &str, verdicts: &Verdicts) -> Vec<String> {
+    plan(text, verdicts)
+        .lines()
+        .filter(|line| line.starts_with("ip r"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn dead(lines: &[&str]) -> Verdicts {
+    lines.iter().map(|line| (*line, Verdict::Dead)).collect()
+}
+
+#[test]
+fn two_lines() {
+    let golden = include_str!("../../tests/golden/two-lines.plan");
+    assert_eq!(plan(TWO_LINES, &Verdicts::default()), golden);
+}
+
+#[test]
+fn four_to_one() {
+    let golden = include_str!("../../tests/golden/four-to-one.plan");
+    assert_eq!(plan(FOUR_TO_ONE, &Verdicts::default()), golden);
+}
+
+#[test]
+fn a_dead_line_leaves_the_balance_table_and_keeps_prohibit() {
+    assert_eq!(
+        routing(TWO_LINES, &dead(&["dsl1"])),
+        [
+            "ip route add prohibit default proto static metric 1 table 201",
+            "ip route add prohibit default proto static metric 1 table 202",
+            "ip route add unreachable default proto static metric 4294967295 table 222",
+            "ip route add default via 203.0.113.1 dev eth2 src 203.0.113.2 proto static table 202",
+            "ip rule add prio 50 table main suppress_prefixlength 0 protocol 222",
+            "ip rule add prio 201 fwmark 0x100/0x3f00 table 201 protocol 222",
+            "ip rule add prio 201 from 198.51.100.0/24 table 201 protocol 222",
+            "ip rule add prio 202 fwmark 0x200/0x3f00 table 202 protocol 222",
+            "ip rule add prio 202 from 203.0.113.0/24 table 202 protocol 222",
+            "ip route add default via 203.0.113.1 dev eth2 proto static table 222",
+            "ip rule add prio 222 table 222 protocol 222",
+        ]
+    );
+}
+
+#[test]
+fn with_all_lines_dead_nothing_falls_through() {
+    let routes = routing(TWO_LINES, &dead(&["dsl1", "dsl2"]));
+    let balance: Vec<_> = routes
+        .iter()
+        .filter(|route| route.ends_with("table 222"))
+        .collect();
+    assert_eq!(
+        balance,
+        ["ip route add unreachable default proto static metric 4294967295 table 222"]
+    );
+}
+
+#[test]
+fn a_dead_line_s_interface_is_left_as_it_is() {
+    let state = desired(&config(TWO_LINES), &dead(&["dsl1"]));
+    assert!(!state.links.contains_key("eth1"));
+    assert!(state.links.contains_key("eth2"));
+}
+
+#[test]
+fn a_backup_gets_connections_while_no_other_line_is_up() {
+    let text = TWO_LINES.replace("name      = \"dsl2\"", "name = \"dsl2\"\nbackup = true");
+    let balance = |verdicts: &Verdicts| {
+        let is_balance = |route: &String| route.contains("table 222") && route.contains("via");
+        routing(&text, verdicts).into_iter().find(is_balance)
+    };
+    let only = |via| {
+        Some(format!(
+            "ip route add default via {via} proto static table 222"
+        ))
+    };
+    assert_eq!(balance(&Verdicts::default()), only("198.51.100.1 dev eth1"));
+    assert_eq!(balance(&dead(&["dsl1"])), only("203.0.113.1 dev eth2"));
+}
+
+#[test]
+fn a_pin_is_a_rule_between_the_lines_and_the_balance_table() {
+    let text = format!(
+        "{TWO_LINES}\n[[pin]]\nto = \"198.51.100.53\"\nprotocol = \"udp\"\nport = 53\nline = \"dsl2\""
+    );
+    let rules = routing(&text, &Verdicts::default());
+    assert_eq!(
+        rules[rules.len() - 3],
+        "ip rule add prio 221 to 198.51.100.53/32 ipproto 17 dport 53 table 202 protocol 222"
+    );
+}
+
+#[test]
+fn lines_in_one_network_are_known_by_their_address_only() {
+    let text = TWO_LINES.replace("203.0.113.2/24", "198.51.100.3/24");
+    let text = text.replace("203.0.113.1", "198.51.100.1");
+    let rules = routing(&text, &Verdicts::default());
+    assert!(
+        rules
+            .iter()
+            .any(|rule| rule.contains("from 198.51.100.2/32 table 201")),
+        "{rules:#?}"
+    );
+    assert!(
+        rules
+            .iter()
+            .any(|rule| rule.contains("from 198.51.100.3/32 table 202")),
+        "{rules:#?}"
+    );
+}
+
+#[test]
+fn lines_on_one_card_are_told_apart_by_gateway_and_mark() {
+    let text = TWO_LINES.replace("\"eth2\"", "\"eth1\"");
+    let plan = plan(&text, &Verdicts::default());
+    for rule in [
+        "iifname \"eth1\" ip daddr 203.0.113.2 ct state new ct mark set",
+        "oifname \"eth1\" rt ip nexthop 203.0.113.1 ct mark set",
+        "oifname \"eth1\" ct mark & 0x3f00 == 0x200 ip saddr 192.0.2.0/24 snat to 203.0.113.2",
+        "oifname \"eth1\" rt ip nexthop 198.51.100.1 ip saddr 203.0.113.0/24 counter drop",
+    ] {
+        assert!(plan.contains(rule), "{rule} is not in\n{plan}");
+    }
+}
+
+#[test]
+fn without_a_lan_nothing_is_forwarded_or_translated() {
+    let text = &TWO_LINES[TWO_LINES.find("[[line]]").unwrap()..];
+    let plan = plan(text, &Verdicts::default());
+    assert!(
+        !plan.contains("ip_forward") && !plan.contains("snat"),
+        "{plan}"
+    );
+}

@@ -79,7 +79,11 @@ pub fn difference(found: &State, wanted: &State) -> Changes {
     let (last, specific): (Vec<_>, Vec<_>) =
         new_rules(found, wanted).partition(|step| asks_for(step, balance));
     steps.extend(specific);
-    steps.extend(spread);
+    steps.extend(
+        spread
+            .into_iter()
+            .filter(|step| Some(step) != leave.as_ref()),
+    );
     steps.extend(last);
     steps.extend(left_over_rules(found, wanted));
     steps.extend(left_over_routes(found, wanted).filter(|step| Some(step) != leave.as_ref()));
@@ -161,13 +165,10 @@ fn keep_secondaries(found: &State, wanted: &State, left_over: &[Address]) -> Vec
     interfaces.into_iter().filter_map(promote).collect()
 }
 
-/// The table that the last of the rules asks for.
+/// The table that the last of multiwan's rules asks for.
 fn balance_table(wanted: &State) -> Option<u32> {
-    wanted
-        .rules
-        .iter()
-        .max_by_key(|rule| rule.priority)
-        .map(|rule| rule.table)
+    let ours = wanted.rules.iter().filter(|rule| rule.is_ours());
+    ours.max_by_key(|rule| rule.priority).map(|rule| rule.table)
 }
 
 fn put_into(step: &Step, table: Option<u32>) -> bool {
@@ -199,8 +200,8 @@ fn routes(found: &State, wanted: &State) -> Vec<Step> {
         .collect()
 }
 
-/// Where lines leave the balance table while others join it, it is without both for the time in
-/// which the firewall changes.
+/// Before the firewall forgets a line, the balance table does: at once where no other joins, else
+/// it holds only those that stay until the firewall knows the others.
 fn leave_balance(found: &State, wanted: &State, balance: Option<u32>) -> Option<Step> {
     let of = |state: &State| {
         state
@@ -220,15 +221,18 @@ fn leave_balance(found: &State, wanted: &State, balance: Option<u32>) -> Option<
     if staying.is_empty() {
         return Some(Step::RemoveRoute(old));
     }
-    let target = Target::Hops {
-        hops: staying,
-        source: None,
-    };
-    Some(Step::PutRoute {
-        route: Route {
-            target,
+    let route = match new {
+        Some(new) if new.hops().len() == staying.len() => new,
+        _ => Route {
+            target: Target::Hops {
+                hops: staying,
+                source: None,
+            },
             ..old.clone()
         },
+    };
+    Some(Step::PutRoute {
+        route,
         instead_of: Some(old),
     })
 }

@@ -107,6 +107,18 @@ pub enum Trouble {
     /// The applier did not do what the contract asks of any applier: the clause fails.
     #[error(transparent)]
     Applier(#[from] applier::Error),
+    /// What was promised did not come in its time: the clause fails.
+    #[error("{promise}: not within {} ms; {seen}", waited.as_millis())]
+    Unmet {
+        /// What was waited for.
+        promise: String,
+        /// The deadline.
+        waited: std::time::Duration,
+        /// What was there instead.
+        seen: String,
+        /// What the applier's daemon had said by then.
+        output: String,
+    },
     /// The lab, the capture or the machine did not: the clause is inconclusive.
     #[error("{0}")]
     Lab(String),
@@ -120,12 +132,18 @@ pub enum Trouble {
     },
 }
 
+impl From<multiwan_lab::Error> for Trouble {
+    fn from(error: multiwan_lab::Error) -> Self {
+        Trouble::Lab(error.to_string())
+    }
+}
+
 impl Trouble {
     /// The verdict that it amounts to.
     #[must_use]
     pub fn judgement(&self) -> Judgement {
         match self {
-            Trouble::Applier(error) => Judgement::failed(error.to_string()),
+            Trouble::Applier(_) | Trouble::Unmet { .. } => Judgement::failed(self.to_string()),
             Trouble::Lab(_) | Trouble::System { .. } => Judgement::inconclusive(self.to_string()),
         }
     }
@@ -135,6 +153,7 @@ impl Trouble {
     pub fn detail(&self) -> Option<&str> {
         match self {
             Trouble::Applier(error) => error.output(),
+            Trouble::Unmet { output, .. } => Some(output.as_str()).filter(|said| !said.is_empty()),
             Trouble::Lab(_) | Trouble::System { .. } => None,
         }
     }

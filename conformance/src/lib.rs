@@ -20,6 +20,7 @@ pub mod judgement;
 pub mod process;
 pub mod report;
 pub mod runner;
+pub mod scene;
 pub mod selection;
 pub mod session;
 pub mod worker;

@@ -126,9 +126,7 @@ fn judge(
 /// The first need that is not met, as a reason.
 fn missing(needs: &[Need], mode: Mode, claimed: &[Feature]) -> Option<String> {
     needs.iter().find_map(|need| match need {
-        Need::Settings => {
-            (mode != Mode::Full).then(|| "/proc/sys is read-only here".to_owned())
-        }
+        Need::Settings => (mode != Mode::Full).then(|| "/proc/sys is read-only here".to_owned()),
         Need::Sysctl(path) => {
             let there = Path::new("/proc/sys").join(path).exists();
             (!there).then(|| format!("this kernel has no {}", path.replace('/', ".")))
@@ -148,10 +146,16 @@ mod tests {
         let known = Need::Sysctl("kernel/ostype");
         let unknown = Need::Sysctl("net/ipv4/no_such");
         let pins = Need::Claimed(Feature::Pin);
-        assert_eq!(missing(&[known, pins, Need::Settings], Mode::Full, &[Feature::Pin]), None);
+        assert_eq!(
+            missing(&[known, pins, Need::Settings], Mode::Full, &[Feature::Pin]),
+            None
+        );
         let reason = missing(&[known, unknown], Mode::Full, &[]).unwrap();
         assert_eq!(reason, "this kernel has no net.ipv4.no_such");
-        assert_eq!(missing(&[pins], Mode::Full, &[]).unwrap(), "not claimed: pin");
+        assert_eq!(
+            missing(&[pins], Mode::Full, &[]).unwrap(),
+            "not claimed: pin"
+        );
         assert!(missing(&[Need::Settings], Mode::Limited, &[]).is_some());
     }
 }

@@ -134,6 +134,25 @@ impl Host {
         }
     }
 
+    /// All that the kernel holds of one kind, by a route netlink dump.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses to say.
+    pub fn dump(
+        &mut self,
+        what: &str,
+        question: RouteNetlinkMessage,
+    ) -> Result<Vec<RouteNetlinkMessage>, Error> {
+        let host = &self.name;
+        self.rtnl
+            .dump(what, question)
+            .map_err(|source| Error::Request {
+                host: host.clone(),
+                source,
+            })
+    }
+
     /// Waits until a device passes frames: both ends up, and the kernel done with the news.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod error;
 mod fault;
 mod host;
+mod hygiene;
 mod lab;
 mod netns;
 pub mod sandbox;
@@ -17,6 +18,7 @@ pub use error::Error;
 pub use fault::Fault;
 pub use host::{Device, FRAME_PORTS_END, FRAME_PORTS_START, Host, Mac};
 pub use lab::{Client, Lab, Modem};
+pub use netlink_packet_route as netlink;
 pub use netns::Netns;
 pub use sandbox::Sandbox;
 pub use topology::{Lan, Line, Topology};

@@ -1,12 +1,25 @@
 //! The clauses, one file per area, and the list of them all.
 
-use crate::clause::{Clause, Kind, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
-use crate::context::Context;
-use crate::judgement::{Judgement, Trouble};
+mod dead;
+mod local;
+mod nat;
+mod recover;
+mod setup;
+mod spread;
+mod sticky;
+
+use crate::clause::Clause;
 
 /// Each area's clauses, in the order in which they are listed and run.
-pub const AREAS: &[&[&Clause]] = &[&[&KEEPALIVE_STAYS]];
+pub const AREAS: &[&[&Clause]] = &[
+    setup::CLAUSES,
+    spread::CLAUSES,
+    sticky::CLAUSES,
+    dead::CLAUSES,
+    recover::CLAUSES,
+    local::CLAUSES,
+    nat::CLAUSES,
+];
 
 /// Every clause.
 pub fn all() -> impl Iterator<Item = &'static Clause> {
@@ -17,30 +30,6 @@ pub fn all() -> impl Iterator<Item = &'static Clause> {
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Clause> {
     all().find(|clause| clause.id == id)
-}
-
-/// An example until the areas have their files.
-static KEEPALIVE_STAYS: Clause = Clause {
-    id: "keepalive.stays",
-    kind: Kind::Behaviour,
-    how_to: &["2.4"],
-    promise: "The keepalive goes on while nothing happens.",
-    method: "After `apply` the keepalive is started and ended again; it must not have ended by \
-             itself before.",
-    needs: &[],
-    configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |_| true,
-    tests: Tests::None,
-    judge: keepalive_stays,
-};
-
-fn keepalive_stays(cx: &mut Context) -> Result<Judgement, Trouble> {
-    cx.events.note("apply");
-    cx.applier.apply()?;
-    cx.events.note("keepalive");
-    let had_one = cx.applier.keepalive()?.stop()?;
-    let judgement = Judgement::holds_if(had_one, || "there is no keepalive".to_owned());
-    Ok(judgement.with("lines", cx.lines().len()))
 }
 
 #[cfg(test)]

@@ -12,13 +12,13 @@ pub struct FlowId(pub(crate) u32);
 /// One client's conversation with one server.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    /// The client's number, from 0.
-    pub client: usize,
+    /// The client's number, from 0; none for a flow of somebody's sockets that is only watched.
+    pub client: Option<usize>,
     /// The protocol.
     pub protocol: Protocol,
     /// The server, by its address and port.
     pub server: SocketAddrV4,
-    /// The client's address and port, as the client has them.
+    /// The client's address and port, as the client has them; unspecified for a watched flow.
     pub local: SocketAddrV4,
     /// The address and port that the server saw, once it has answered.
     pub seen_as: Option<SocketAddrV4>,
@@ -85,7 +85,7 @@ pub(crate) enum Progress {
 
 impl Flow {
     pub(crate) fn new(
-        client: usize,
+        client: Option<usize>,
         protocol: Protocol,
         local: SocketAddrV4,
         server: SocketAddrV4,

@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::host::{Device, FRAME_PORTS_END, FRAME_PORTS_START, Host, Mac};
 use crate::lab::Lab;
 use flow::{Progress, Step};
-use frame::{Ends, Frame};
+use frame::{Ends, Frame, Header};
 use server::{Answer, Request};
 
 type HashMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
@@ -194,6 +194,34 @@ impl Traffic {
     ///
     /// Its port at the server is used by no other flow, which is how its packets are told apart.
     pub fn begin(&mut self, client: usize, server: Ipv4Addr, protocol: Protocol) -> FlowId {
+        let flow = self.add(Some(client), server, protocol);
+        self.ask(flow);
+        flow
+    }
+
+    /// Gets ready for a flow that somebody's sockets will make, such as the router's own: the
+    /// Internet answers it at the flow's server address and port, and what leaves is attributed.
+    pub fn watch(&mut self, server: Ipv4Addr, protocol: Protocol) -> FlowId {
+        self.add(None, server, protocol)
+    }
+
+    /// Sends a TCP segment that no connection tracking can make sense of, SYN and FIN at once, from
+    /// a client to a server. Such packets pass address translation untouched.
+    pub fn send_invalid(&mut self, client: usize, server: Ipv4Addr) -> FlowId {
+        let flow = self.add(Some(client), server, Protocol::Tcp);
+        let client = &self.clients[client];
+        let header = Header::Tcp {
+            sequence: 0,
+            acknowledgement: 0,
+            flags: frame::SYN | frame::FIN,
+        };
+        let burst = &mut self.ports[client.port].burst;
+        let macs = (client.mac, self.router);
+        frame::write(burst, macs, self.flows[flow.0 as usize].ends(), header, &[]);
+        flow
+    }
+
+    fn add(&mut self, client: Option<usize>, server: Ipv4Addr, protocol: Protocol) -> FlowId {
         const PORTS: u32 = (FRAME_PORTS_END - FRAME_PORTS_START) as u32 + 1;
         let number = self.flows.len() as u32;
         let next = self
@@ -206,15 +234,14 @@ impl Traffic {
         } else {
             *next + 1
         };
-        let port = FRAME_PORTS_START + (number % PORTS) as u16;
-        let local = SocketAddrV4::new(self.clients[client].address, port);
+        let address = client.map_or(Ipv4Addr::UNSPECIFIED, |client| self.clients[client].address);
+        let local = SocketAddrV4::new(address, FRAME_PORTS_START + (number % PORTS) as u16);
         // Any first sequence number will do; the flow's number makes a capture readable.
         let sequence = number.wrapping_mul(0x0001_0000);
         self.flows
             .push(Flow::new(client, protocol, local, server, sequence));
         self.index.insert((protocol, server), number);
         self.ledger.grow();
-        self.waiting.push_back((number, Errand::Ask));
         FlowId(number)
     }
 
@@ -338,8 +365,8 @@ impl Traffic {
             && let Some((number, errand)) = self.waiting.pop_front()
         {
             let flow = &mut self.flows[number as usize];
-            // One exchange at a time, and none after the end.
-            if flow.pending() || flow.step == Step::Closed {
+            // One exchange at a time, none after the end, and none for others.
+            if flow.pending() || flow.step == Step::Closed || flow.client.is_none() {
                 continue;
             }
             match errand {
@@ -357,8 +384,10 @@ impl Traffic {
     /// Sends the packet of a flow's step, for the first time or again.
     fn send(&mut self, number: u32) {
         let flow = &mut self.flows[number as usize];
+        let Some(client) = flow.client.map(|client| &self.clients[client]) else {
+            return;
+        };
         flow.attempts += 1;
-        let client = &self.clients[flow.client];
         push(
             &mut self.ports[client.port].burst,
             (client.mac, self.router),
@@ -432,7 +461,9 @@ impl Traffic {
                     match progress {
                         Progress::Send => moved_on.push(number),
                         Progress::DoneAndSend => {
-                            push(burst, (clients[flow.client].mac, *router), number, flow);
+                            if let Some(client) = flow.client {
+                                push(burst, (clients[client].mac, *router), number, flow);
+                            }
                         }
                         Progress::None | Progress::Done => {}
                     }

@@ -1,0 +1,74 @@
+//! What happens when a line dies (how-to 2.3.3).
+
+use multiwan_lab::Fault;
+
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&CARRIER, &SILENT];
+
+static CARRIER: Clause = Clause {
+    id: "dead.carrier",
+    kind: Kind::Behaviour,
+    how_to: &["1.3", "2.3.3", "3.2"],
+    promise: "When a line loses its carrier, new connections use the lines that work.",
+    method: "The first line's cable comes out. Once a batch of new connections succeeds without \
+        it (in the time that the contract gives), 1,000 more are opened: each must be answered, \
+        and none may leave by the dead line.",
+    needs: &[],
+    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: |cx| new_connections_avoid_it(cx, Fault::Carrier),
+};
+
+static SILENT: Clause = Clause {
+    id: "dead.silent",
+    kind: Kind::Behaviour,
+    how_to: &["1.3", "2.3.3", "3.2"],
+    promise: "When a line's modem hangs with its carrier up, that is found out, and new \
+        connections use the lines that work.",
+    method: "The first line's modem drops all that it gets and would send, ARP too. Once a batch \
+        of new connections succeeds without it (in the time that the contract gives), 1,000 more \
+        are opened: each must be answered, and none may leave by the dead line.",
+    needs: &[],
+    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: |cx| new_connections_avoid_it(cx, Fault::Silent),
+};
+
+fn new_connections_avoid_it(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 1000;
+    const DEAD: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    let fault_at = scene.break_line(DEAD, fault)?;
+    let switched_at = scene.until_avoided(DEAD)?;
+    let flows = scene.open(FLOWS)?;
+    let mut unanswered = 0;
+    let mut by_dead = 0;
+    for flow in flows {
+        unanswered += usize::from(!scene.traffic.flow(flow).answered());
+        let seen = scene.traffic.ledger().sightings(flow);
+        by_dead += usize::from(seen.iter().any(|seen| seen.line == DEAD));
+    }
+    let judgement = Judgement::holds_if(unanswered + by_dead == 0, || {
+        format!(
+            "of {FLOWS} connections after the switch {unanswered} were not answered and {by_dead} \
+             left by the dead line"
+        )
+    });
+    let switch = switched_at.duration_since(fault_at);
+    scene.verdict(
+        judgement
+            .with("connections", FLOWS)
+            .with("switch_ms", milliseconds(switch)),
+    )
+}
+
+pub(super) fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,74 @@
+//! What address connections leave with (how-to 2.2, 2.3.3).
+
+use std::net::Ipv4Addr;
+
+use multiwan_lab::Fault;
+
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&NO_FOREIGN_SOURCE];
+
+static NO_FOREIGN_SOURCE: Clause = Clause {
+    id: "nat.no-foreign-source",
+    kind: Kind::Behaviour,
+    how_to: &["2.2", "2.3.3", "3.2"],
+    promise: "No packet leaves a line with any source but that line's own, in any phase.",
+    method: "Connections are opened, ask, and stay open while each line in turn loses its carrier, \
+        hangs, and is repaired; all ask again in every phase while new ones open, and segments \
+        that connection tracking cannot make sense of are mixed in. The source of every IPv4 \
+        packet that leaves a line must be that line's address.",
+    needs: &[],
+    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: no_foreign_source,
+};
+
+fn no_foreign_source(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 300;
+    let mut scene = Scene::set(cx)?;
+    let mut flows = scene.open(FLOWS)?;
+    let mut phase = |scene: &mut Scene<'_>| -> Result<(), Trouble> {
+        for client in 0..scene.traffic.clients() {
+            let server = scene.server();
+            scene.traffic.send_invalid(client, server);
+        }
+        scene.ask_in_vain(&flows)?;
+        flows.extend(scene.open_in_vain(FLOWS / 10)?);
+        Ok(())
+    };
+    phase(&mut scene)?;
+    for line in 0..scene.cx.lines().len() {
+        for fault in [Fault::Carrier, Fault::Silent] {
+            scene.break_line(line, fault)?;
+            // Before anybody has noticed, and after.
+            phase(&mut scene)?;
+            scene.until_avoided(line)?;
+            phase(&mut scene)?;
+            scene.repair(line)?;
+            phase(&mut scene)?;
+            scene.until_used(line)?;
+            phase(&mut scene)?;
+        }
+    }
+    let own = scene.own_addresses();
+    let foreign: Vec<(usize, Ipv4Addr, u64)> = scene
+        .traffic
+        .ledger()
+        .sources()
+        .filter(|&(line, source, _)| source != own[line])
+        .collect();
+    let packets: u64 = foreign.iter().map(|(_, _, packets)| packets).sum();
+    let judgement = Judgement::holds_if(foreign.is_empty(), || {
+        let (line, source, count) = foreign[0];
+        let name = scene.name(line);
+        format!(
+            "{packets} packets left with a foreign source, {count} of them by {name} from {source}"
+        )
+    });
+    scene.verdict(judgement.with("foreign", packets))
+}

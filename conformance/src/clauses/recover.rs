@@ -1,0 +1,74 @@
+//! What happens when a line comes back (how-to 2.4).
+
+use multiwan_lab::Fault;
+
+use super::dead::milliseconds;
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&KEEPALIVE];
+
+static KEEPALIVE: Clause = Clause {
+    id: "recover.keepalive",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3", "2.4"],
+    promise: "A repaired line is noticed by the keepalive and gets new connections again.",
+    method: "The first line's modem hangs until new connections avoid it, and is repaired without \
+        a word of its own: it does not ask for the router by ARP. In the time that the contract \
+        gives, new connections must use the line again and succeed on it, each with three \
+        exchanges.",
+    needs: &[],
+    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: keepalive,
+};
+
+fn keepalive(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 400;
+    const LINE: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    scene.break_line(LINE, Fault::Silent)?;
+    scene.until_avoided(LINE)?;
+    let repaired_at = scene.repair(LINE)?;
+    let used_at = scene.until_used(LINE)?;
+    let flows = scene.open(FLOWS)?;
+    let mut unanswered = 0;
+    for _ in 0..3 {
+        unanswered += flows
+            .iter()
+            .filter(|&&flow| !scene.traffic.flow(flow).answered())
+            .count();
+        scene.ask(&flows)?;
+    }
+    unanswered += flows
+        .iter()
+        .filter(|&&flow| !scene.traffic.flow(flow).answered())
+        .count();
+    let ledger = scene.traffic.ledger();
+    let back = flows
+        .iter()
+        .filter(|&&flow| ledger.line(flow) == Some(LINE))
+        .count();
+    let judgement = if unanswered > 0 {
+        Judgement::failed(format!(
+            "{unanswered} exchanges after the return were not answered"
+        ))
+    } else {
+        Judgement::holds_if(back > 0, || {
+            format!(
+                "none of {FLOWS} new connections used {} again",
+                scene.name(LINE)
+            )
+        })
+    };
+    let took = used_at.duration_since(repaired_at);
+    scene.verdict(
+        judgement
+            .with("back", back)
+            .with("return_ms", milliseconds(took)),
+    )
+}

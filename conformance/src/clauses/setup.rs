@@ -1,0 +1,278 @@
+//! What the router's kernel holds after `apply` (how-to 2.3).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::Ipv4Net;
+use multiwan::config::Config;
+use multiwan_lab::netlink::RouteNetlinkMessage as Message;
+use multiwan_lab::netlink::address::{AddressAttribute, AddressMessage};
+use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
+use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
+use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleMessage};
+use multiwan_lab::{Error, Host};
+
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&LAYOUT];
+
+static LAYOUT: Clause = Clause {
+    id: "setup.layout",
+    kind: Kind::Layout,
+    how_to: &["2.3.1", "2.3.2", "2.3.3"],
+    promise: "Addresses, rules and tables are as the how-to prints them.",
+    method: "After `apply` the router's kernel is asked by netlink for what `ip address`, `ip \
+        rule` and `ip route list table …` show. Every line that the how-to prints must be there, \
+        and main must have no route with a gateway; what else is there is not judged.",
+    needs: &[],
+    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    fits: |config| config.lines.iter().all(|line| line.gateway.is_some()),
+    tests: Tests::None,
+    judge: layout,
+};
+
+fn layout(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let mut scene = Scene::applied(cx)?;
+    let held = Held::read(scene.lab.router())?;
+    let mut missing: Vec<String> = expected(&scene.cx.config)
+        .into_iter()
+        .filter(|line| !held.0.contains_key(line))
+        .collect();
+    let gateways = held
+        .0
+        .iter()
+        .filter(|(line, gateway)| **gateway && line.starts_with("main: "));
+    missing.extend(gateways.map(|(line, _)| format!("no gateway in {line}")));
+    let judgement = Judgement::holds_if(missing.is_empty(), || {
+        format!(
+            "missing: {}; there is: {}",
+            missing.join(", "),
+            held.describe()
+        )
+    });
+    scene.verdict(judgement)
+}
+
+const MAIN: u32 = 254;
+
+/// What the how-to prints, in one form with what [`Held`] reads.
+fn expected(config: &Config) -> Vec<String> {
+    let kernel = &config.kernel;
+    let mut lines = vec![
+        rule(kernel.main_priority, None, MAIN),
+        rule(kernel.balance_table, None, kernel.balance_table),
+    ];
+    for lan in &config.lans {
+        lines.push(address(
+            &lan.interface,
+            lan.address,
+            lan.address.broadcast(),
+        ));
+        lines.push(connected(&lan.interface, lan.address));
+    }
+    let mut nexthops = Vec::new();
+    for line in &config.lines {
+        let (Some(own), Some(gateway)) = (line.address, line.gateway) else {
+            continue;
+        };
+        let table = kernel.first_table + u32::from(line.number) - 1;
+        let broadcast = line.broadcast.unwrap_or(own.broadcast());
+        lines.push(address(&line.interface, own, broadcast));
+        lines.push(connected(&line.interface, own));
+        lines.push(rule(table, Some(own.trunc()), table));
+        lines.push(format!(
+            "{table}: default via {gateway} dev {} src {}",
+            line.interface,
+            own.addr()
+        ));
+        lines.push(format!("{table}: prohibit default metric 1"));
+        nexthops.push(format!(
+            " nexthop {gateway} {} {}",
+            line.interface, line.weight
+        ));
+    }
+    nexthops.sort();
+    lines.push(format!(
+        "{}: default{}",
+        kernel.balance_table,
+        nexthops.concat()
+    ));
+    lines
+}
+
+fn rule(priority: u32, from: Option<Ipv4Net>, table: u32) -> String {
+    let from = from.map_or("all".to_owned(), |from| from.to_string());
+    format!("rule {priority}: from {from} lookup {table}")
+}
+
+fn address(device: &str, address: Ipv4Net, broadcast: Ipv4Addr) -> String {
+    format!("address {address} brd {broadcast} dev {device}")
+}
+
+fn connected(device: &str, address: Ipv4Net) -> String {
+    format!(
+        "main: {} dev {device} src {}",
+        address.trunc(),
+        address.addr()
+    )
+}
+
+/// What the kernel holds, a line for each thing, and whether it is a route with a gateway.
+struct Held(BTreeMap<String, bool>);
+
+impl Held {
+    fn read(router: &mut Host) -> Result<Self, Error> {
+        let mut held = BTreeMap::new();
+        let links = router.dump("listing links", Message::GetLink(LinkMessage::default()))?;
+        let names: BTreeMap<u32, String> = links.iter().filter_map(link_name).collect();
+        let name = |index: u32| names.get(&index).map_or("?", String::as_str);
+        let dump = router.dump(
+            "listing addresses",
+            Message::GetAddress(AddressMessage::default()),
+        )?;
+        held.extend(
+            dump.iter()
+                .filter_map(|message| address_line(message, name))
+                .map(|l| (l, false)),
+        );
+        let mut question = RuleMessage::default();
+        question.header.family = multiwan_lab::netlink::AddressFamily::Inet;
+        let dump = router.dump("listing rules", Message::GetRule(question))?;
+        held.extend(dump.iter().filter_map(rule_line).map(|line| (line, false)));
+        let mut question = RouteMessage::default();
+        question.header.address_family = multiwan_lab::netlink::AddressFamily::Inet;
+        let dump = router.dump("listing routes", Message::GetRoute(question))?;
+        held.extend(dump.iter().filter_map(|message| route_line(message, name)));
+        Ok(Self(held))
+    }
+
+    fn describe(&self) -> String {
+        let lines = self
+            .0
+            .keys()
+            .filter(|line| !line.starts_with("255:"))
+            .cloned();
+        lines.collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn link_name(message: &Message) -> Option<(u32, String)> {
+    let Message::NewLink(link) = message else {
+        return None;
+    };
+    link.attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some((link.header.index, name.clone())),
+            _ => None,
+        })
+}
+
+fn address_line<'a>(message: &Message, name: impl Fn(u32) -> &'a str) -> Option<String> {
+    let Message::NewAddress(message) = message else {
+        return None;
+    };
+    let mut own = None;
+    let mut broadcast = Ipv4Addr::UNSPECIFIED;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(IpAddr::V4(local)) => own = Some(*local),
+            AddressAttribute::Broadcast(to) => broadcast = *to,
+            _ => {}
+        }
+    }
+    let net = Ipv4Net::new(own?, message.header.prefix_len).ok()?;
+    Some(address(name(message.header.index), net, broadcast))
+}
+
+fn rule_line(message: &Message) -> Option<String> {
+    let Message::NewRule(message) = message else {
+        return None;
+    };
+    if message.header.action != RuleAction::ToTable {
+        return None;
+    }
+    let mut table = u32::from(message.header.table);
+    let mut priority = 0;
+    let mut from = None;
+    for attribute in &message.attributes {
+        match attribute {
+            RuleAttribute::Priority(number) => priority = *number,
+            RuleAttribute::Table(number) => table = *number,
+            RuleAttribute::Source(IpAddr::V4(source)) => {
+                from = Ipv4Net::new(*source, message.header.src_len).ok();
+            }
+            // A rule for marked packets is another than the how-to's.
+            RuleAttribute::FwMark(_) | RuleAttribute::Iifname(_) | RuleAttribute::Oifname(_) => {
+                return None;
+            }
+            _ => {}
+        }
+    }
+    Some(rule(priority, from, table))
+}
+
+fn route_line<'a>(message: &Message, name: impl Fn(u32) -> &'a str) -> Option<(String, bool)> {
+    let Message::NewRoute(message) = message else {
+        return None;
+    };
+    let mut table = u32::from(message.header.table);
+    let mut to = None;
+    let (mut via, mut device, mut source, mut metric) = (None, None, None, None);
+    let mut nexthops = Vec::new();
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Table(number) => table = *number,
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => to = Some(*address),
+            RouteAttribute::Gateway(RouteAddress::Inet(address)) => via = Some(*address),
+            RouteAttribute::Oif(index) => device = Some(name(*index)),
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
+            RouteAttribute::Priority(number) => metric = Some(*number),
+            RouteAttribute::MultiPath(hops) => {
+                for hop in hops {
+                    let gateway = hop.attributes.iter().find_map(|attribute| match attribute {
+                        RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(*address),
+                        _ => None,
+                    });
+                    let device = name(hop.interface_index);
+                    let weight = u32::from(hop.hops) + 1;
+                    nexthops.push(format!(" nexthop {} {device} {weight}", gateway?));
+                }
+            }
+            _ => {}
+        }
+    }
+    let to = match to {
+        Some(to) => Ipv4Net::new(to, message.header.destination_prefix_length)
+            .ok()?
+            .to_string(),
+        None => "default".to_owned(),
+    };
+    nexthops.sort();
+    let table_name = if table == MAIN {
+        "main".to_owned()
+    } else {
+        table.to_string()
+    };
+    let kind = if message.header.kind == RouteType::Prohibit {
+        "prohibit "
+    } else {
+        ""
+    };
+    let part = |word: &str, value: Option<String>| {
+        value.map_or(String::new(), |value| format!(" {word} {value}"))
+    };
+    let line = [
+        format!("{table_name}: {kind}{to}"),
+        part("via", via.map(|via| via.to_string())),
+        part("dev", device.filter(|_| kind.is_empty()).map(str::to_owned)),
+        part("src", source.map(|source| source.to_string())),
+        part("metric", metric.map(|metric| metric.to_string())),
+        nexthops.concat(),
+    ];
+    Some((line.concat(), via.is_some() || !nexthops.is_empty()))
+}

@@ -1,0 +1,72 @@
+//! How new connections are spread over the lines (how-to 2.3.3).
+
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::context::Context;
+use crate::judge::shares;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&EVEN, &WEIGHTED];
+
+const METHOD: &str = "With every line up, distinct client–server pairs open one connection each, \
+    TCP and UDP by turns, with a new seed of the kernel's hash where it has one. Each must be \
+    answered. Each line's count is tested against its weight by the exact binomial test; the \
+    number of pairs finds a shift of 0.05 in a line's share with probability 0.999.";
+
+static EVEN: Clause = Clause {
+    id: "spread.even",
+    kind: Kind::Behaviour,
+    how_to: &["1.2", "1.3", "2.3.3"],
+    promise: "Lines of equal weight get equally many new connections.",
+    method: METHOD,
+    needs: &[],
+    configurations: &[TWO_LINES],
+    fits: |config| config.lines.len() > 1 && config.lines.iter().all(|line| line.weight == 1),
+    tests: Tests::Shares(1),
+    judge: by_weight,
+};
+
+static WEIGHTED: Clause = Clause {
+    id: "spread.weighted",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "Lines get new connections in proportion to their weights.",
+    method: METHOD,
+    needs: &[],
+    configurations: &[FOUR_TO_ONE],
+    fits: |config| config.lines.iter().any(|line| line.weight > 1),
+    tests: Tests::Shares(1),
+    judge: by_weight,
+};
+
+fn by_weight(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let (pairs, level) = (cx.pairs(), cx.level);
+    let mut scene = Scene::set(cx)?;
+    scene.cx.events.note(format!("{pairs} pairs"));
+    let flows = scene.open(usize::try_from(pairs).unwrap_or(usize::MAX))?;
+    let mut seen = vec![0; scene.cx.lines().len()];
+    let mut unanswered = 0u64;
+    let mut split = 0u64;
+    for flow in flows {
+        if !scene.traffic.flow(flow).answered() {
+            unanswered += 1;
+        }
+        match scene.traffic.ledger().line(flow) {
+            Some(line) => seen[line] += 1,
+            None => split += 1,
+        }
+    }
+    let judgement = if unanswered > 0 {
+        Judgement::failed(format!(
+            "{unanswered} of {pairs} connections were not answered"
+        ))
+    } else if split > 0 {
+        Judgement::failed(format!(
+            "{split} of {pairs} connections left by several lines"
+        ))
+    } else {
+        Judgement::of_shares(&shares(scene.cx.lines(), &seen, level))
+    };
+    scene.verdict(judgement)
+}

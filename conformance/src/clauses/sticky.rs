@@ -1,0 +1,168 @@
+//! A connection stays on its line (how-to 2.3.3).
+
+use multiwan_lab::Fault;
+use multiwan_lab::traffic::FlowId;
+
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&EVERY_PACKET, &ACROSS_LINE_LOSS];
+
+static EVERY_PACKET: Clause = Clause {
+    id: "sticky.every-packet",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "Every packet of a connection leaves by the line of its first, with one source.",
+    method: "1,500 connections of distinct pairs, TCP and UDP, ask five times each while others \
+        open beside them, and close. Every packet that leaves is attributed to its connection: \
+        none may leave by a second line or with a second source, and each request is answered.",
+    needs: &[],
+    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: every_packet,
+};
+
+fn every_packet(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 1500;
+    const EXCHANGES: usize = 5;
+    let mut scene = Scene::set(cx)?;
+    let flows = scene.open(FLOWS)?;
+    let mut unanswered = count_unanswered(&scene, &flows);
+    for _ in 1..EXCHANGES {
+        // New neighbours in the hash, the connection table and the route caches.
+        let others = scene.open(FLOWS / 10)?;
+        scene.ask(&flows)?;
+        unanswered += count_unanswered(&scene, &flows) + count_unanswered(&scene, &others);
+    }
+    for &flow in &flows {
+        scene.traffic.close(flow);
+    }
+    scene.finish()?;
+    unanswered += count_unanswered(&scene, &flows);
+    let moved = Moved::among(&scene, &flows);
+    let judgement = if unanswered > 0 {
+        Judgement::failed(format!(
+            "{unanswered} exchanges of healthy lines were not answered"
+        ))
+    } else {
+        moved.judgement()
+    };
+    scene.verdict(judgement.with("connections", FLOWS))
+}
+
+static ACROSS_LINE_LOSS: Clause = Clause {
+    id: "sticky.across-line-loss",
+    kind: Kind::Behaviour,
+    how_to: &["1.2", "2.3.3"],
+    promise: "A dead line's connections are lost, not moved: none of their packets leaves by \
+        another line, and the other lines' connections go on.",
+    method: "600 connections are opened. Then the first line dies, by carrier loss and in a second \
+        pass by a modem that hangs, and new connections avoid it. Every old connection asks again, \
+        while it is dead and after its repair: no packet of a connection may leave by a second \
+        line or with a second source, and those of live lines are answered.",
+    needs: &[],
+    configurations: &[TWO_LINES],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: across_line_loss,
+};
+
+fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 600;
+    const DEAD: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    let mut unanswered = 0;
+    let mut all = Vec::new();
+    for fault in [Fault::Carrier, Fault::Silent] {
+        let flows = scene.open(FLOWS)?;
+        let ledger = scene.traffic.ledger();
+        let (on_dead, on_live): (Vec<_>, Vec<_>) = flows
+            .iter()
+            .partition(|&&flow| ledger.line(flow) == Some(DEAD));
+        scene.break_line(DEAD, fault)?;
+        scene.until_avoided(DEAD)?;
+        for _ in 0..2 {
+            scene.ask_in_vain(&on_dead)?;
+            scene.ask(&on_live)?;
+            unanswered += count_unanswered(&scene, &on_live);
+        }
+        scene.repair(DEAD)?;
+        scene.until_used(DEAD)?;
+        scene.ask_in_vain(&on_dead)?;
+        scene.ask(&on_live)?;
+        unanswered += count_unanswered(&scene, &on_live);
+        all.extend(flows);
+    }
+    let moved = Moved::among(&scene, &all);
+    let judgement = if unanswered > 0 {
+        Judgement::failed(format!(
+            "{unanswered} exchanges of live lines were not answered"
+        ))
+    } else {
+        moved.judgement()
+    };
+    scene.verdict(judgement.with("connections", all.len()))
+}
+
+fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
+    flows
+        .iter()
+        .filter(|&&flow| !scene.traffic.flow(flow).answered())
+        .count()
+}
+
+/// Connections with packets on several lines or from several sources.
+struct Moved {
+    connections: usize,
+    packets: u64,
+    example: Option<String>,
+}
+
+impl Moved {
+    fn among(scene: &Scene<'_>, flows: &[FlowId]) -> Self {
+        let mut moved = Self {
+            connections: 0,
+            packets: 0,
+            example: None,
+        };
+        for &flow in flows {
+            let [first, rest @ ..] = scene.traffic.ledger().sightings(flow) else {
+                continue;
+            };
+            let Some(other) = rest.first() else { continue };
+            moved.connections += 1;
+            moved.packets += rest.iter().map(|seen| u64::from(seen.packets)).sum::<u64>();
+            moved.example.get_or_insert_with(|| {
+                format!(
+                    "{} to {} left by {} from {}, then by {} from {}",
+                    scene.traffic.flow(flow).local,
+                    scene.traffic.flow(flow).server,
+                    scene.name(first.line),
+                    first.source,
+                    scene.name(other.line),
+                    other.source,
+                )
+            });
+        }
+        moved
+    }
+
+    fn judgement(&self) -> Judgement {
+        let Self {
+            connections,
+            packets,
+            example,
+        } = self;
+        Judgement::holds_if(*connections == 0, || {
+            let example = example.as_deref().unwrap_or_default();
+            format!(
+                "{connections} connections changed line or source ({packets} packets): {example}"
+            )
+        })
+        .with("moved", *connections)
+    }
+}

@@ -132,6 +132,14 @@ impl Devices {
         self.links.get(&index).map(|link| link.name.as_str())
     }
 
+    /// The index of the device of that name.
+    pub(super) fn index(&self, name: &str) -> Option<u32> {
+        self.links
+            .iter()
+            .find(|(_, link)| link.name == name)
+            .map(|(index, _)| *index)
+    }
+
     /// What a line can do at present.
     pub(super) fn outlook(&self, line: &Line) -> Outlook {
         let found = self

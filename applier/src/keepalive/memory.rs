@@ -26,7 +26,10 @@ impl Memory {
             .and_then(|directory| directory.lock_keepalive().map(|lock| (directory, lock)));
         match locked {
             Ok((directory, lock)) => {
-                let lines = directory.remembered();
+                let mut lines = directory.remembered();
+                for line in &mut lines {
+                    line.state = state_of(line.verdict).word().into();
+                }
                 Ok(Self {
                     directory: Some(directory),
                     _lock: Some(lock),
@@ -69,11 +72,8 @@ impl Memory {
     /// The line's state when a watch on it begins: up, or dead where an earlier keepalive found
     /// it so and left the kernel that way.
     pub(super) fn state(&self, line: &str) -> State {
-        let dead = self
-            .lines
-            .iter()
-            .any(|held| held.name == line && held.verdict == Verdict::Dead);
-        if dead { State::Dead } else { State::Up }
+        let held = self.lines.iter().find(|held| held.name == line);
+        state_of(held.map(|held| held.verdict).unwrap_or_default())
     }
 
     /// Takes in a change; whether the verdict is another now.
@@ -126,6 +126,14 @@ impl Memory {
             give_up(&error);
             self.directory = None;
         }
+    }
+}
+
+/// What a verdict stands for until something is seen of the line.
+fn state_of(verdict: Verdict) -> State {
+    match verdict {
+        Verdict::Up => State::Up,
+        Verdict::Dead => State::Dead,
     }
 }
 

@@ -30,6 +30,7 @@ use std::time::Instant;
 
 use futures::TryStreamExt;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::LinkUnspec;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -37,13 +38,13 @@ use tracing::{debug, error, info, warn};
 
 pub use error::Error;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::kernel::Kernel;
 use crate::reconcile::reconcile;
 use crate::verdicts::Verdict;
-use devices::Devices;
+use devices::{Devices, Outlook};
 use events::{Batch, Events};
-use line::{Line, Moment, Policy};
+use line::{Fault, Line, Moment, Policy};
 use memory::Memory;
 use pace::Pace;
 use watch::{Circumstances, News, Watch, What};
@@ -184,6 +185,7 @@ impl Keepalive {
             info!("some of the kernel's events were lost; reading everything again");
             return self.read_devices().await;
         }
+        let missing: Vec<_> = self.missing().map(|line| line.interface.clone()).collect();
         let mut concerned = false;
         for message in &batch.messages {
             let before = self.uses(self.devices.concerned_by(message));
@@ -191,11 +193,37 @@ impl Keepalive {
             concerned |= before || self.uses(index);
             concerned |= events::concerns_tables(message, &self.config.kernel);
         }
+        for interface in missing {
+            self.set_up(&interface).await;
+        }
         if concerned {
             self.adapt();
             self.pace.want_soon(self.moment());
         }
         Ok(())
+    }
+
+    /// Lines that have no device.
+    fn missing(&self) -> impl Iterator<Item = &config::Line> {
+        let missing = Outlook::Faulty(Fault::DeviceMissing);
+        self.config
+            .lines
+            .iter()
+            .filter(move |line| self.devices.outlook(line) == missing)
+    }
+
+    /// Sets a device up that has just appeared, as `apply` would have; one that the administrator
+    /// set down stays down.
+    async fn set_up(&self, interface: &str) {
+        let Some(index) = self.devices.index(interface) else {
+            return;
+        };
+        let up = LinkUnspec::new_with_index(index).up().build();
+        match self.netlink.link().set(up).execute().await {
+            Ok(()) => info!(interface, "the device has appeared; set it up"),
+            // It went away again, most likely; its line stays dead.
+            Err(error) => warn!(interface, %error, "the device has appeared; cannot set it up"),
+        }
     }
 
     /// Whether the configuration names this device.

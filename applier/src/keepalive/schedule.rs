@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::line::Moment;
 
+/// Between the first two probes of an eager start; each further one waits twice as long.
+const EAGER: Duration = Duration::from_millis(10);
+
 /// The probes of one line.
 ///
 /// Probes may overlap where the timeout is longer than the interval. An answer answers every
@@ -14,6 +17,7 @@ use super::line::Moment;
 pub(super) struct Schedule {
     interval: Duration,
     timeout: Duration,
+    spacing: Duration,
     next: Option<Moment>,
     deadlines: VecDeque<Moment>,
 }
@@ -24,6 +28,7 @@ impl Schedule {
         Self {
             interval,
             timeout,
+            spacing: interval,
             next: None,
             deadlines: VecDeque::new(),
         }
@@ -32,7 +37,15 @@ impl Schedule {
     /// Probes go out from `now` on.
     pub(super) fn start(&mut self, now: Moment) {
         self.deadlines.clear();
+        self.spacing = self.interval;
         self.next = Some(now);
+    }
+
+    /// As [`Schedule::start`], with the first probes close together until one is answered: the
+    /// other end of a cable often takes some milliseconds longer than ours.
+    pub(super) fn start_eagerly(&mut self, now: Moment) {
+        self.start(now);
+        self.spacing = EAGER.min(self.interval);
     }
 
     /// No probe goes out, and none that waits counts any more.
@@ -76,13 +89,15 @@ impl Schedule {
     /// A probe went out.
     pub(super) fn sent(&mut self, now: Moment) {
         self.deadlines.push_back(now + self.timeout);
-        self.next = Some(now + self.interval);
+        self.next = Some(now + self.spacing);
+        self.spacing = (self.spacing * 2).min(self.interval);
     }
 
     /// An answer came; whether a probe waited for one.
     pub(super) fn answered(&mut self) -> bool {
         let waited = !self.deadlines.is_empty();
         self.deadlines.clear();
+        self.spacing = self.interval;
         waited
     }
 
@@ -164,6 +179,27 @@ mod tests {
         assert!(!schedule.take_missed(ms(500)));
         schedule.hurry(ms(500));
         assert!(!schedule.is_due(ms(500)));
+    }
+
+    #[test]
+    fn an_eager_start_slows_down_to_the_interval() {
+        let mut schedule = Schedule::new(ms(100), ms(100));
+        schedule.start_eagerly(ms(0));
+        let mut sent = Vec::new();
+        while sent.len() < 7 {
+            let now = schedule.wake().unwrap();
+            while schedule.take_missed(now) {}
+            if schedule.is_due(now) {
+                schedule.sent(now);
+                sent.push(now);
+            }
+        }
+        assert_eq!(sent, [0, 10, 30, 70, 150, 250, 350].map(ms));
+        schedule.start_eagerly(ms(1000));
+        schedule.sent(ms(1000));
+        schedule.answered();
+        schedule.sent(ms(1010));
+        assert_eq!(schedule.next, Some(ms(1110)));
     }
 
     #[test]

@@ -159,7 +159,10 @@ impl Watcher {
                 }
                 self.step(now, Input::Usable);
                 if !same || !self.schedule.is_running() {
-                    self.schedule.start(now);
+                    match self.line.state().verdict() {
+                        Verdict::Dead => self.schedule.start_eagerly(now),
+                        Verdict::Up => self.schedule.start(now),
+                    }
                 }
                 self.tick();
             }

@@ -1,7 +1,8 @@
 //! Starts a worker process for each job, so many at a time, and hears what they say.
 //!
-//! A worker dies with the thread that started it, by the kernel's parent death signal: each is
-//! started and awaited by the same thread, and none outlives this process, however that ends.
+//! A worker's standard input is a pipe that nothing is written to: it ends when this process
+//! does, and then so does the worker. The sandbox asks for the kernel's parent death signal too,
+//! which comes when the thread ends that started it, so each is started and awaited by one thread.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader};
@@ -103,7 +104,7 @@ fn watch(job: &Job, since: Instant, hear: &mut impl FnMut(Message)) -> Result<Re
     let stderr = Output::new()?;
     let mut child = Command::new(MYSELF)
         .args([worker::ARGUMENT, &job])
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(stderr.stdio()?)
         .spawn()?;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 
 use multiwan::config::Config;
@@ -40,6 +41,7 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(job) = arguments.next() else {
         return ExitCode::SUCCESS;
     };
+    thread::spawn(end_with_the_orchestrator);
     match serde_json::from_slice::<Job>(job.as_encoded_bytes()) {
         Ok(job) => {
             let record = record(&job, sandbox);
@@ -51,6 +53,14 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The orchestrator holds the other end of standard input and writes nothing: its end is the
+/// orchestrator's, however that came. The parent death signal alone would not do: one that is
+/// asked for after the parent's death never comes.
+fn end_with_the_orchestrator() {
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    std::process::exit(1);
 }
 
 /// One line to the orchestrator. Without it there is nobody to work for.

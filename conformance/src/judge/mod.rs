@@ -18,7 +18,7 @@
 //! # Levels
 //!
 //! A run of `t` tests has a false alarm with a probability of at most 1e-5: each test gets
-//! 1e-5 / `t`, and never more than 1e-6 ([`level`]). Everything else that the suite judges is zero
+//! 1e-5 / `t`, and never more than 1e-6 ([`mod@level`]). Everything else that the suite judges is zero
 //! violations over every packet, which has no false alarm by chance.
 //!
 //! # Power

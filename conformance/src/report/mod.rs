@@ -26,7 +26,7 @@ pub struct Record {
     pub reason: Option<String>,
     /// The how-to's sections, `2.3.3, 2.4`.
     pub how_to: String,
-    /// How long it took, its sandbox included.
+    /// How long it took, in the worker.
     pub duration_ms: u64,
     /// What the verdict rests on.
     pub measured: Measured,

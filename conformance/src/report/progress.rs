@@ -26,6 +26,8 @@ impl<'a> Progress<'a> {
         let bars = MultiProgress::new();
         let all = bars.add(ProgressBar::new(jobs.len() as u64));
         all.set_style(template("{elapsed:>4} {wide_bar} {pos} of {len}"));
+        // Else it is first seen when the first clause ends.
+        all.tick();
         let widest = |of: fn(&Job) -> &String| jobs.iter().map(|job| of(job).len()).max();
         let widths = (
             widest(|job| &job.clause).unwrap_or(0),

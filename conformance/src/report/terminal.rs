@@ -97,34 +97,48 @@ pub fn summary(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     )
 }
 
+/// The verdicts as clause × configuration.
 fn table(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let configs = unique(report.clauses.iter().map(|record| record.config.as_str()));
     let ids = unique(report.clauses.iter().map(|record| record.id.as_str()));
-    let id_width = ids.iter().map(|id| id.len()).max().unwrap_or(0).max(6);
-    let widths: Vec<usize> = configs.iter().map(|config| config.len().max(12)).collect();
-    write!(to, "{HEADING}{:id_width$}", "clause")?;
-    for (config, &width) in configs.iter().zip(&widths) {
-        write!(to, "  {config:width$}")?;
+    let id_width = ids
+        .iter()
+        .map(|id| id.len())
+        .max()
+        .unwrap_or(0)
+        .max("clause".len());
+    write!(to, "{HEADING}{:id_width$}{HEADING:#}", "clause")?;
+    for config in &configs {
+        write!(to, "  {HEADING}{:>1$}{HEADING:#}", config, width(config))?;
     }
-    writeln!(to, "{HEADING:#}")?;
+    writeln!(to)?;
     for id in ids {
         write!(to, "{id:id_width$}")?;
-        for (config, &width) in configs.iter().zip(&widths) {
-            let found = report
+        for config in &configs {
+            let mut with = report
                 .clauses
                 .iter()
-                .find(|record| record.id == id && record.config == *config);
-            match found.map(|record| record.status) {
+                .filter(|record| record.config == *config);
+            let width = width(config);
+            match with
+                .find(|record| record.id == id)
+                .map(|record| record.status)
+            {
                 Some(status) => {
                     let style = style(status);
-                    write!(to, "  {style}{status:width$}{style:#}")?;
+                    write!(to, "  {style}{status:>width$}{style:#}")?;
                 }
-                None => write!(to, "  {DIM}{:width$}{DIM:#}", "-")?,
+                None => write!(to, "  {DIM}{:>width$}{DIM:#}", "-")?,
             }
         }
         writeln!(to)?;
     }
     Ok(())
+}
+
+/// A column's: that of its heading or of the longest verdict.
+fn width(config: &str) -> usize {
+    config.len().max("inconclusive".len())
 }
 
 /// A clause that did not pass: why, what was measured, what happened, and how to see it alone.

@@ -9,7 +9,7 @@ use super::{Error, Explain, List};
 use crate::clause::Clause;
 use crate::{clauses, selection};
 
-/// How wide text is laid out where there is no terminal to ask.
+/// How wide `explain` is laid out where there is no terminal to ask.
 const WIDTH: u16 = 100;
 
 /// Shows all clauses, one a line, or as JSON.
@@ -22,6 +22,10 @@ pub(super) fn list(asked: &List) -> Result<(), Error> {
         return Ok(());
     }
     let mut table = plain_table();
+    if !table.is_tty() {
+        // One line for each, whatever its length, for `grep`.
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
     table.set_header(["clause", "kind", "how-to", "runs with", "promise"]);
     for clause in clauses::all() {
         let kind = clause.kind.to_string();
@@ -36,6 +40,9 @@ pub(super) fn list(asked: &List) -> Result<(), Error> {
 pub(super) fn explain(asked: &Explain) -> Result<(), Error> {
     let clause = selection::one(&asked.clause)?;
     let mut table = plain_table();
+    if !table.is_tty() {
+        table.set_width(WIDTH);
+    }
     let mut row = |name: &str, text: &str| {
         table.add_row([name, text]);
     };
@@ -61,9 +68,6 @@ fn plain_table() -> Table {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
-    if !table.is_tty() {
-        table.set_width(WIDTH);
-    }
     table
 }
 

@@ -58,10 +58,11 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
     before
         .addresses
         .retain(|address| !content.addresses.contains(address));
-    for known in &content.settings {
+    for (setting, value) in &mut before.settings {
+        let path = setting.path();
         // What others have set since is theirs.
-        if let Some(value) = before.settings.get_mut(&known.setting)
-            && known.setting.holds(*value, known.put)
+        if let Some(known) = content.settings.iter().find(|known| known.setting == path)
+            && setting.holds(*value, known.put)
         {
             *value = known.found;
         }

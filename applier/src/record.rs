@@ -38,8 +38,8 @@ pub struct Content {
 /// A setting that was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overwritten {
-    /// Which.
-    pub setting: Setting,
+    /// Which, by its path below `/proc/sys`.
+    pub setting: String,
     /// What it said before multiwan changed it for the first time.
     pub found: u32,
     /// What multiwan set it to.
@@ -139,14 +139,11 @@ impl Content {
     }
 
     fn overwrite(&mut self, setting: &Setting, found: u32, put: u32) {
-        match self
-            .settings
-            .iter_mut()
-            .find(|known| known.setting == *setting)
-        {
+        let path = setting.path();
+        match self.settings.iter_mut().find(|known| known.setting == path) {
             Some(known) => known.put = put,
             None => self.settings.push(Overwritten {
-                setting: setting.clone(),
+                setting: path,
                 found,
                 put,
             }),

@@ -43,7 +43,7 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
         let keepalive = &config.keepalive;
         let timeout = u32::try_from(keepalive.timeout.as_millis()).unwrap_or(u32::MAX);
         let neighbour = [
-            (NeighbourSetting::RetransTimeMs, timeout.max(1)),
+            (NeighbourSetting::RetransTime, timeout.max(1)),
             (NeighbourSetting::UcastSolicit, keepalive.failures),
             (
                 NeighbourSetting::McastSolicit,

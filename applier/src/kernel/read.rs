@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use multiwan_kernel::devconf::DeviceConf;
+use multiwan_kernel::neighbour_table::{self, ArpTable};
 use multiwan_kernel::nft::Family;
-use netlink_packet_route::link::{
-    AfSpecInet, AfSpecUnspec, InetDevConf, LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage,
-};
-use netlink_packet_route::neighbour_table::NeighbourTableMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{Kernel, message, setting};
@@ -69,10 +68,10 @@ impl Kernel {
             let Some(name) = name_of(&message) else {
                 continue;
             };
-            if let Some(conf) = conf_of(&message) {
-                for device in DeviceSetting::ALL {
-                    let key = Setting::Device(name.to_owned(), device);
-                    settings.insert(key, setting::read_device(device, conf));
+            if let Some(conf) = DeviceConf::from_link(&message) {
+                for setting in DeviceSetting::ALL {
+                    let value = u32::try_from(conf.get(setting)).unwrap_or(0);
+                    settings.insert(Setting::Device(name.to_owned(), setting), value);
                 }
             }
             let up = message.header.flags.contains(LinkFlags::Up);
@@ -87,24 +86,20 @@ impl Kernel {
         names: &BTreeMap<u32, String>,
         settings: &mut Settings,
     ) -> Result<(), Error> {
-        let mut question = NeighbourTableMessage::default();
-        question.header.family = AddressFamily::Inet;
-        let question = RouteNetlinkMessage::GetNeighbourTable(question);
-        for answer in self.list("neighbour tables", question).await? {
-            let RouteNetlinkMessage::NewNeighbourTable(message) = answer else {
-                continue;
-            };
-            let Some((index, found)) = setting::read_neighbour(&message) else {
-                continue;
-            };
+        let question = RouteNetlinkMessage::GetNeighbourTable(neighbour_table::get_message());
+        let answers = self.list("neighbour tables", question).await?;
+        let table = ArpTable::from_messages(answers.iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewNeighbourTable(table) => Some(table),
+            _ => None,
+        }));
+        for (index, conf) in table.devices {
             let Some(name) = names.get(&index) else {
                 continue;
             };
-            settings.extend(
-                found
-                    .into_iter()
-                    .map(|(key, value)| (Setting::Neighbour(name.clone(), key), value)),
-            );
+            settings.extend(conf.into_iter().map(|(setting, value)| {
+                let value = u32::try_from(value).unwrap_or(u32::MAX);
+                (Setting::Neighbour(name.clone(), setting), value)
+            }));
         }
         Ok(())
     }
@@ -179,22 +174,4 @@ fn name_of(message: &LinkMessage) -> Option<&str> {
             LinkAttribute::IfName(name) => Some(name.as_str()),
             _ => None,
         })
-}
-
-fn conf_of(message: &LinkMessage) -> Option<&InetDevConf> {
-    let families = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::AfSpecUnspec(families) => Some(families),
-            _ => None,
-        })?;
-    let inet = families.iter().find_map(|family| match family {
-        AfSpecUnspec::Inet(inet) => Some(inet),
-        _ => None,
-    })?;
-    inet.iter().find_map(|attribute| match attribute {
-        AfSpecInet::DevConf(conf) => Some(conf),
-        _ => None,
-    })
 }

@@ -1,6 +1,7 @@
 //! One step of a change, done.
 
-use multiwan_kernel::nft::Family;
+use multiwan_kernel::nft::{self, Family, Table, Transaction};
+use multiwan_kernel::{devconf, neighbour_table};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkFlags, LinkMessage};
@@ -24,15 +25,9 @@ impl Kernel {
     /// When the kernel refuses it.
     pub async fn execute(&mut self, step: &Step) -> Result<(), Error> {
         let done = match step {
-            Step::Firewall {
-                to: Some(table), ..
-            } => {
-                return self.netfilter.replace(table).map_err(Error::Netfilter);
-            }
-            Step::Firewall { to: None, .. } => {
+            Step::Firewall { from, to } => {
                 return self
-                    .netfilter
-                    .delete(Family::Ip, TABLE)
+                    .firewall(from.as_ref(), to.as_ref())
                     .map_err(Error::Netfilter);
             }
             Step::Set { setting, to, .. } => self.set(setting, *to).await,
@@ -103,15 +98,27 @@ impl Kernel {
                 setting::write_global(*global, value).map_err(|error| Refusal::of_file(&error))
             }
             Setting::Device(interface, device) => {
-                let message = setting::device(*device, value, self.known(interface)?);
+                let message = devconf::set_message(self.known(interface)?, &[(*device, value)]);
                 self.change(RouteNetlinkMessage::SetLink(message), 0).await
             }
             Setting::Neighbour(interface, neighbour) => {
-                let message = setting::neighbour(*neighbour, value, self.known(interface)?);
+                let message = neighbour_table::set_message(
+                    self.known(interface)?,
+                    &[(*neighbour, value.into())],
+                );
                 self.change(RouteNetlinkMessage::SetNeighbourTable(message), 0)
                     .await
             }
         }
+    }
+
+    fn firewall(&mut self, from: Option<&Table>, to: Option<&Table>) -> Result<(), nft::Error> {
+        let change = match (from, to) {
+            (None, Some(table)) => Transaction::new().create(table),
+            (_, Some(table)) => Transaction::new().replace(table),
+            (_, None) => Transaction::new().delete(Family::Ip, TABLE),
+        };
+        self.netfilter.commit(&change)
     }
 
     async fn set_link(&mut self, interface: &str, up: bool) -> Result<(), Refusal> {

@@ -41,8 +41,15 @@ impl<'a> Transaction<'a> {
     /// The table shall be as given, whether it is there or not: `table T; delete table T; table T { … }`.
     ///
     /// Counters begin anew.
-    pub fn replace(mut self, table: &'a Table) -> Self {
-        self = self.delete(table.family, &table.name);
+    pub fn replace(self, table: &'a Table) -> Self {
+        self.delete(table.family, &table.name).create(table)
+    }
+
+    /// The table shall be as given; it is known not to be there.
+    ///
+    /// Where that is so, this is what [`replace`](Self::replace) does without the wait: after a batch that removed
+    /// anything, the closing of the socket waits for the kernel to have freed it (8 ms and more).
+    pub fn create(mut self, table: &'a Table) -> Self {
         self.push(
             libc::NFT_MSG_NEWTABLE,
             table.family,

@@ -9,6 +9,8 @@ use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPa
 use pnet::packet::ethernet::{EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet::util::MacAddr;
 
+use super::filter::{EQUAL, LOAD_HALF, LOAD_WORD, RETURN, op};
+
 const ETHERNET: usize = EthernetPacket::minimum_packet_size();
 /// Length of an ARP frame without padding.
 pub(super) const FRAME: usize = ETHERNET + ArpPacket::minimum_packet_size();
@@ -33,7 +35,7 @@ pub(super) enum Heard {
     Reply(MacAddr),
     /// It asks or announces itself: what it sends arrives. A modem that drops all it gets still
     /// does that, so it is a reason to probe and no answer.
-    Request(MacAddr),
+    Request,
 }
 
 impl Question {
@@ -70,7 +72,7 @@ impl Question {
         }
         match arp.get_operation() {
             ArpOperations::Reply => Some(Heard::Reply(sender)),
-            ArpOperations::Request => Some(Heard::Request(sender)),
+            ArpOperations::Request => Some(Heard::Request),
             _ => None,
         }
     }
@@ -78,16 +80,11 @@ impl Question {
     /// A classic BPF program that accepts ARP frames from the gateway, so that nothing else on
     /// the line wakes the keepalive.
     pub(super) fn filter(&self) -> [sock_filter; 6] {
-        const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_ABS) as u16;
-        const LOAD_WORD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-        const JUMP_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-        const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-        let op = |code, k, jt, jf| sock_filter { code, jt, jf, k };
         [
             op(LOAD_HALF, 12, 0, 0),
-            op(JUMP_EQUAL, u32::from(EtherTypes::Arp.0), 0, 3),
+            op(EQUAL, u32::from(EtherTypes::Arp.0), 0, 3),
             op(LOAD_WORD, SENDER, 0, 0),
-            op(JUMP_EQUAL, self.gateway.to_bits(), 0, 1),
+            op(EQUAL, self.gateway.to_bits(), 0, 1),
             op(RETURN, u32::MAX, 0, 0),
             op(RETURN, 0, 0, 0),
         ]
@@ -96,6 +93,7 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
+    use super::super::filter::run;
     use super::*;
 
     const OWN: MacAddr = MacAddr(2, 0, 0, 0, 0, 1);
@@ -115,29 +113,6 @@ mod tests {
         frame.extend([2, 0, 0, 0, 0, 1, 198, 51, 100, 2]);
         frame.extend([0; 18]); // padding to the shortest Ethernet frame
         frame
-    }
-
-    /// Runs a classic BPF program as the kernel would; how many bytes it accepts.
-    fn run(program: &[sock_filter], frame: &[u8]) -> u32 {
-        let mut accumulator = 0;
-        let mut at = 0;
-        loop {
-            let op = &program[at];
-            at += 1;
-            let k = op.k as usize;
-            match u32::from(op.code) {
-                0x28 if k + 2 <= frame.len() => {
-                    accumulator = u32::from(u16::from_be_bytes([frame[k], frame[k + 1]]));
-                }
-                0x20 if k + 4 <= frame.len() => {
-                    accumulator = u32::from_be_bytes(frame[k..k + 4].try_into().unwrap());
-                }
-                0x28 | 0x20 => return 0,
-                0x15 => at += usize::from(if accumulator == op.k { op.jt } else { op.jf }),
-                0x06 => return op.k,
-                code => panic!("unknown instruction {code:#x}"),
-            }
-        }
     }
 
     #[test]
@@ -160,7 +135,7 @@ mod tests {
         );
         assert_eq!(
             QUESTION.heard(&from_gateway(1, gateway)),
-            Some(Heard::Request(MODEM))
+            Some(Heard::Request)
         );
         assert_eq!(QUESTION.heard(&from_gateway(3, gateway)), None);
         assert_eq!(QUESTION.heard(&from_gateway(2, [198, 51, 100, 9])), None);

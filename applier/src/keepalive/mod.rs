@@ -9,12 +9,15 @@
 //! ```
 //!
 //! What decides is pure and knows no clock: `line` (the state machine), `schedule` (when a probe
-//! is due or missed), `pace` (when to reconcile), `devices` (what a device allows), `arp` (frames).
+//! is due or missed), `pace` (when to reconcile), `devices` (what a device allows), `arp` and
+//! `echo` (frames).
 
 mod arp;
 mod devices;
+mod echo;
 mod error;
 mod events;
+mod filter;
 mod line;
 mod memory;
 mod neighbour;

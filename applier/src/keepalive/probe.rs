@@ -1,43 +1,75 @@
-//! Probes as frames on a packet socket of the line's device: below routing and netfilter, so that
+//! Probes as frames on packet sockets of the line's device: below routing and netfilter, so that
 //! they cannot leave by another line and do not need the tables that they judge.
 
 use std::io;
+use std::net::Ipv4Addr;
 
 use multiwan_kernel::packet::{self, PacketSocket};
 use pnet::util::MacAddr;
 use tokio::io::unix::AsyncFd;
 
-use super::arp::{Heard, Question};
+use super::arp::{self, Question};
+use super::echo::Echo;
 use super::readable::readable;
 
-/// Longer than any frame that the filter lets through.
+/// Longer than any frame that the filters let through and that is looked at.
 const RECEIVED: usize = 128;
 
-/// Asks the gateway of one line and hears it.
+/// What came in on the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// What was asked is answered.
+    Answer,
+    /// The gateway answers; the targets beyond it are what counts.
+    Gateway,
+    /// The gateway shows a sign of life of its own: a reason to ask.
+    Sign,
+}
+
+/// Asks on one line and hears the answers.
 pub(super) struct Prober {
     index: u32,
     question: Question,
-    socket: AsyncFd<PacketSocket>,
-    /// Who answered last.
+    arp: AsyncFd<PacketSocket>,
+    beyond: Option<Beyond>,
+    /// Where the gateway last answered from.
     gateway: Option<MacAddr>,
 }
 
+/// The part that asks targets beyond the gateway.
+struct Beyond {
+    echo: Echo,
+    socket: AsyncFd<PacketSocket>,
+    sequence: u16,
+}
+
 impl Prober {
-    /// Opens the socket on the device with this index.
-    pub(super) fn open(index: u32, question: Question) -> io::Result<Self> {
+    /// Opens the sockets on the device with this index. Without targets, the gateway's word is
+    /// enough.
+    pub(super) fn open(index: u32, question: Question, targets: &[Ipv4Addr]) -> io::Result<Self> {
         let socket = PacketSocket::open(index, packet::ARP)?;
         socket.attach_filter(&question.filter())?;
+        let beyond = if targets.is_empty() {
+            None
+        } else {
+            Some(Beyond::open(index, &question, targets)?)
+        };
         Ok(Self {
             index,
             question,
-            socket: readable(socket)?,
+            arp: readable(socket)?,
+            beyond,
             gateway: None,
         })
     }
 
     /// Whether it asks this, there.
-    pub(super) fn asks(&self, index: u32, question: &Question) -> bool {
-        self.index == index && self.question == *question
+    pub(super) fn asks(&self, index: u32, question: &Question, targets: &[Ipv4Addr]) -> bool {
+        let asked = self
+            .beyond
+            .as_ref()
+            .map_or(&[][..], |beyond| &beyond.echo.targets);
+        self.index == index && self.question == *question && asked == targets
     }
 
     /// The hardware address that the gateway last answered from.
@@ -47,57 +79,141 @@ impl Prober {
 
     /// Asks once. A broadcast finds a gateway whose hardware address alternates; after a miss the
     /// last known one is asked by itself too, for where broadcasts get lost.
-    pub(super) fn ask(&self, after_a_miss: bool) -> io::Result<()> {
-        self.send(MacAddr::broadcast())?;
-        match self.gateway {
-            Some(gateway) if after_a_miss => self.send(gateway),
-            _ => Ok(()),
+    pub(super) fn ask(&mut self, after_a_miss: bool) -> io::Result<()> {
+        self.ask_gateway(MacAddr::broadcast())?;
+        if let Some(gateway) = self.gateway {
+            if after_a_miss {
+                self.ask_gateway(gateway)?;
+            }
+            self.ask_beyond(gateway)?;
         }
+        Ok(())
     }
 
-    fn send(&self, to: MacAddr) -> io::Result<()> {
-        self.socket.get_ref().send(&self.question.frame(to))
+    fn ask_gateway(&self, to: MacAddr) -> io::Result<()> {
+        self.arp.get_ref().send(&self.question.frame(to))
     }
 
-    /// Waits for a frame from the gateway.
+    fn ask_beyond(&mut self, gateway: MacAddr) -> io::Result<()> {
+        let Some(beyond) = &mut self.beyond else {
+            return Ok(());
+        };
+        beyond.sequence = beyond.sequence.wrapping_add(1);
+        beyond
+            .echo
+            .frames(gateway, beyond.sequence)
+            .try_for_each(|frame| beyond.socket.get_ref().send(&frame))
+    }
+
+    /// Waits for something to be heard.
     pub(super) async fn heard(&mut self) -> io::Result<Heard> {
         loop {
-            let mut ready = self.socket.readable().await?;
-            match ready.try_io(|socket| receive(socket.get_ref(), &self.question)) {
-                Ok(Ok(Some(heard))) => return Ok(self.note(heard)),
-                Ok(Err(error)) => return Err(error),
-                Ok(Ok(None)) | Err(_) => {}
+            tokio::select! {
+                ready = self.arp.readable() => {
+                    let received = ready?.try_io(|socket| receive_arp(socket.get_ref(), &self.question));
+                    match received {
+                        Ok(Ok(Some(heard))) => return Ok(self.note(heard)),
+                        Ok(Err(error)) => return Err(error),
+                        Ok(Ok(None)) | Err(_) => {}
+                    }
+                }
+                answer = answered(self.beyond.as_ref()) => return answer.map(|()| Heard::Answer),
             }
         }
     }
 
-    /// Takes a frame from the gateway where one waits.
+    /// Takes what was heard, where something waits.
     pub(super) fn waiting(&mut self) -> Option<Heard> {
-        loop {
-            match receive(self.socket.get_ref(), &self.question) {
-                Ok(Some(heard)) => return Some(self.note(heard)),
-                Ok(None) => {}
-                Err(_) => return None,
-            }
+        if let Some(beyond) = &self.beyond
+            && let Ok(answer) = drain(|| beyond.receive(beyond.socket.get_ref()))
+        {
+            return Some(answer);
         }
+        drain(|| receive_arp(self.arp.get_ref(), &self.question))
+            .ok()
+            .map(|heard| self.note(heard))
     }
 
-    fn note(&mut self, heard: Heard) -> Heard {
-        if let Heard::Reply(gateway) = heard {
-            self.gateway = Some(gateway);
+    fn note(&mut self, heard: arp::Heard) -> Heard {
+        let arp::Heard::Reply(hardware) = heard else {
+            return Heard::Sign;
+        };
+        let before = self.gateway.replace(hardware);
+        if self.beyond.is_none() {
+            return Heard::Answer;
         }
-        heard
+        if before != Some(hardware) {
+            // The targets could not be asked before, or went to where the gateway is no more. A
+            // frame that cannot be sent is missed like one that gets lost.
+            let _ = self.ask_beyond(hardware);
+        }
+        Heard::Gateway
     }
 
-    /// Closes the socket aside: the kernel waits some milliseconds for the last frame on its way.
+    /// Closes the sockets aside: the kernel waits some milliseconds for the last frames on their
+    /// way.
     pub(super) fn retire(self) {
-        let socket = self.socket.into_inner();
-        tokio::task::spawn_blocking(move || drop(socket));
+        let sockets = (
+            self.arp.into_inner(),
+            self.beyond.map(|beyond| beyond.socket.into_inner()),
+        );
+        tokio::task::spawn_blocking(move || drop(sockets));
     }
 }
 
-fn receive(socket: &PacketSocket, question: &Question) -> io::Result<Option<Heard>> {
+impl Beyond {
+    fn open(index: u32, question: &Question, targets: &[Ipv4Addr]) -> io::Result<Self> {
+        let echo = Echo {
+            own: question.own,
+            source: question.source,
+            targets: targets.to_vec(),
+            identifier: (std::process::id() & 0xffff) as u16,
+        };
+        let socket = PacketSocket::open(index, packet::IPV4)?;
+        socket.attach_filter(&echo.filter())?;
+        Ok(Self {
+            echo,
+            socket: readable(socket)?,
+            sequence: 0,
+        })
+    }
+
+    fn receive(&self, socket: &PacketSocket) -> io::Result<Option<Heard>> {
+        let mut frame = [0; RECEIVED];
+        let length = socket.receive(&mut frame)?.min(RECEIVED);
+        Ok(self
+            .echo
+            .is_answer(&frame[..length])
+            .then_some(Heard::Answer))
+    }
+}
+
+/// Waits for a target's answer; for ever where no target is asked.
+async fn answered(beyond: Option<&Beyond>) -> io::Result<()> {
+    let Some(beyond) = beyond else {
+        return std::future::pending().await;
+    };
+    loop {
+        let mut ready = beyond.socket.readable().await?;
+        match ready.try_io(|socket| beyond.receive(socket.get_ref())) {
+            Ok(Ok(Some(_))) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(None)) | Err(_) => {}
+        }
+    }
+}
+
+/// Takes frames until one says something or none is left.
+fn drain<T>(mut receive: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+    loop {
+        if let Some(heard) = receive()? {
+            return Ok(heard);
+        }
+    }
+}
+
+fn receive_arp(socket: &PacketSocket, question: &Question) -> io::Result<Option<arp::Heard>> {
     let mut frame = [0; RECEIVED];
-    let length = socket.receive(&mut frame)?;
-    Ok(question.heard(&frame[..length.min(RECEIVED)]))
+    let length = socket.receive(&mut frame)?.min(RECEIVED);
+    Ok(question.heard(&frame[..length]))
 }

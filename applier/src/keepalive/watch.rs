@@ -9,11 +9,11 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 use tracing::debug;
 
-use super::arp::{Heard, Question};
+use super::arp::Question;
 use super::devices::Outlook;
 use super::line::{Change, Input, Line, Moment, Policy, Silence, State};
 use super::neighbour::Neighbour;
-use super::probe::Prober;
+use super::probe::{Heard, Prober};
 use super::schedule::Schedule;
 use crate::config::Keepalive;
 use crate::verdicts::Verdict;
@@ -71,6 +71,7 @@ impl Watch {
             now,
             circumstances: receiver,
             prober: None,
+            gateway_heard: false,
             news,
         };
         Self {
@@ -103,6 +104,8 @@ struct Watcher {
     now: Circumstances,
     circumstances: watch::Receiver<Circumstances>,
     prober: Option<Prober>,
+    /// Since the last probe.
+    gateway_heard: bool,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -150,7 +153,9 @@ impl Watcher {
             }
             Outlook::Carries { index, question } => {
                 let same = match (&self.prober, &question) {
-                    (Some(prober), Some(question)) => prober.asks(index, question),
+                    (Some(prober), Some(question)) => {
+                        prober.asks(index, question, &self.now.keepalive.targets)
+                    }
                     (None, None) => true,
                     _ => false,
                 };
@@ -179,11 +184,13 @@ impl Watcher {
 
     fn take(&mut self, heard: Heard) {
         let now = self.moment();
-        let answered = matches!(heard, Heard::Reply(_)) && self.schedule.answered();
-        if answered {
-            self.step(now, Input::Answered);
-        } else if self.line.state() == State::Dead {
-            self.schedule.hurry(now);
+        match heard {
+            Heard::Answer if self.schedule.answered() => self.step(now, Input::Answered),
+            Heard::Gateway => self.gateway_heard = true,
+            Heard::Answer | Heard::Sign if self.line.state() == State::Dead => {
+                self.schedule.hurry(now);
+            }
+            Heard::Answer | Heard::Sign => {}
         }
     }
 
@@ -208,7 +215,12 @@ impl Watcher {
             ..
         } = self.now.outlook
         {
-            self.step(now, Input::Missed(Silence::Gateway(question.gateway)));
+            let silence = if self.gateway_heard {
+                Silence::Targets(question.gateway)
+            } else {
+                Silence::Gateway(question.gateway)
+            };
+            self.step(now, Input::Missed(silence));
         }
         if self.line.state().verdict() == Verdict::Up {
             self.schedule.hurry(now);
@@ -217,6 +229,7 @@ impl Watcher {
 
     fn ask(&mut self, now: Moment) {
         self.schedule.sent(now);
+        self.gateway_heard = false;
         let Outlook::Carries { index, question } = self.now.outlook else {
             return;
         };
@@ -238,7 +251,7 @@ impl Watcher {
     fn send(&mut self, index: u32, question: Question) -> io::Result<()> {
         let prober = match &mut self.prober {
             Some(prober) => prober,
-            none => none.insert(Prober::open(index, question)?),
+            none => none.insert(Prober::open(index, question, &self.now.keepalive.targets)?),
         };
         prober.ask(self.line.state() != State::Up)
     }

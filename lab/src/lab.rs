@@ -218,10 +218,7 @@ fn build_clients(
     bridge: u32,
 ) -> Result<Vec<Client>, Error> {
     let lan = topology.lan.router;
-    let addresses = lan
-        .hosts()
-        .filter(|&address| address != lan.addr())
-        .take(topology.clients);
+    let addresses = topology.client_addresses().take(topology.clients);
     let mut clients = Vec::with_capacity(topology.clients);
     for (number, address) in addresses.enumerate() {
         let nth = number as u16;

@@ -26,6 +26,9 @@ pub struct Topology {
     pub lines: Vec<Line>,
     /// How many client hosts there are, each with a namespace of its own.
     pub clients: usize,
+    /// How many clients there are beside these whose frames the lab makes itself, on the LAN's
+    /// cable at the router: they have addresses and answer ARP, but no kernel.
+    pub flyweights: usize,
     /// What the Internet answers for; by default the range for benchmarks (RFC 2544).
     pub servers: Ipv4Net,
 }
@@ -60,6 +63,7 @@ impl Topology {
             },
             lines: Vec::new(),
             clients: 17,
+            flyweights: 0,
             servers: Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15),
         }
     }
@@ -82,14 +86,21 @@ impl Topology {
         self
     }
 
-    /// The address of the client with this number, from 0: the LAN's addresses in order, without
-    /// the router's.
-    pub fn client_address(&self, client: usize) -> Option<Ipv4Addr> {
-        self.lan
-            .router
+    /// Sets the number of clients without a namespace.
+    #[must_use]
+    pub fn flyweights(mut self, flyweights: usize) -> Self {
+        self.flyweights = flyweights;
+        self
+    }
+
+    /// The clients' addresses, those of clients without a namespace last: the LAN's in order,
+    /// without the router's.
+    pub fn client_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        let router = self.lan.router;
+        let free = router
             .hosts()
-            .filter(|&address| address != self.lan.router.addr())
-            .nth(client)
+            .filter(move |&address| address != router.addr());
+        free.take(self.clients + self.flyweights)
     }
 
     /// The link between a modem and the Internet: addresses of the Internet's and of the modem's
@@ -105,10 +116,11 @@ impl Topology {
         if self.lines.is_empty() || self.lines.len() > 60 {
             return refuse(format!("{} lines; 1 to 60 can be built", self.lines.len()));
         }
-        if self.clients > 0 && self.client_address(self.clients - 1).is_none() {
+        let wanted = self.clients + self.flyweights;
+        if self.client_addresses().count() < wanted {
             return refuse(format!(
-                "{} has no room for {} clients",
-                self.lan.router, self.clients
+                "{} has no room for {wanted} clients",
+                self.lan.router
             ));
         }
         let mut devices = BTreeSet::from([self.lan.interface.as_str()]);

@@ -29,6 +29,8 @@ pub struct Flow {
     /// How often a packet had to be sent again.
     pub retransmissions: u32,
     pub(crate) step: Step,
+    /// Whether it closes by itself once it has its first answer.
+    pub(crate) brief: bool,
     pub(crate) exchanges: u32,
     pub(crate) attempts: u32,
     sequence: u32,
@@ -101,6 +103,7 @@ impl Flow {
             outcome: None,
             retransmissions: 0,
             step: Step::Idle,
+            brief: false,
             exchanges: 0,
             attempts: 0,
             sequence,

@@ -7,17 +7,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::verdicts::{Verdict, Verdicts};
 
 const LOCK: &str = "keepalive.lock";
+const CHANGES: &str = "changes.lock";
 const VERDICTS: &str = "verdicts.json";
 /// How often, and how far apart, a taken lock is tried again: [`Directory::running_keepalive`]
 /// takes it for an instant to see whether it is free.
@@ -97,13 +100,7 @@ impl Directory {
     /// [`LockError::Taken`] while another lives, [`LockError::Unavailable`] where the folder
     /// cannot be written.
     pub fn lock_keepalive(&self) -> Result<KeepaliveLock, LockError> {
-        self.create()?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.0.join(LOCK))?;
+        let mut file = self.open(LOCK)?;
         for _ in 0..LOCK_TRIES {
             match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
                 Ok(mut lock) => {
@@ -119,6 +116,33 @@ impl Directory {
         Err(LockError::Taken {
             pid: process_of(&mut file),
         })
+    }
+
+    /// Takes the lock under which one process at a time changes the kernel, where it is free.
+    ///
+    /// A keepalive that finds it taken looks again soon; a command may wait.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Taken`] while another process changes the kernel, [`LockError::Unavailable`]
+    /// where the folder cannot be written.
+    pub fn lock_changes(&self) -> Result<ChangeLock, LockError> {
+        match Flock::lock(self.open(CHANGES)?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(ChangeLock { _lock: lock }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(LockError::Taken { pid: None }),
+            Err((_, errno)) => Err(LockError::Unavailable(errno.into())),
+        }
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        self.create()?;
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o644)
+            .open(self.0.join(name))
     }
 
     /// The keepalive that holds the lock now, and what it last wrote; none where none lives.
@@ -174,11 +198,17 @@ pub struct KeepaliveLock {
     _lock: Flock<File>,
 }
 
-/// Why a keepalive did not get its lock.
+/// Held while the kernel is changed; free again when this is dropped or its process ends.
+#[derive(Debug)]
+pub struct ChangeLock {
+    _lock: Flock<File>,
+}
+
+/// Why a lock was not had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another keepalive holds it.
-    #[error("another keepalive runs in this network namespace already{}", with_pid(*.pid))]
+    /// Another process holds it.
+    #[error("another one is at work in this network namespace already{}", with_pid(*.pid))]
     Taken {
         /// Its process, where the lock file tells.
         pid: Option<u32>,
@@ -203,6 +233,21 @@ pub struct RunningKeepalive {
 }
 
 impl RunningKeepalive {
+    /// Makes it read its configuration again, as SIGHUP does. Sent by whoever changed the kernel
+    /// by another configuration, and before [`ChangeLock`] is dropped, so that the keepalive does
+    /// not change it back.
+    ///
+    /// # Errors
+    ///
+    /// When its process is not known, or not ours to signal.
+    pub fn reload(&self) -> io::Result<()> {
+        let pid = self
+            .pid
+            .and_then(|pid| i32::try_from(pid).ok())
+            .ok_or(io::ErrorKind::NotFound)?;
+        Ok(kill(Pid::from_raw(pid), Signal::SIGHUP)?)
+    }
+
     /// What it decided about each line.
     pub fn verdicts(&self) -> Verdicts {
         self.lines
@@ -327,10 +372,23 @@ mod tests {
         assert_eq!(
             refused.to_string(),
             format!(
-                "another keepalive runs in this network namespace already, as process {}",
+                "another one is at work in this network namespace already, as process {}",
                 std::process::id()
             )
         );
+    }
+
+    #[test]
+    fn one_at_a_time_changes_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::at(folder.path());
+        let changing = directory.lock_changes().unwrap();
+        assert!(matches!(
+            directory.lock_changes(),
+            Err(LockError::Taken { .. })
+        ));
+        drop(changing);
+        directory.lock_changes().unwrap();
     }
 
     #[test]

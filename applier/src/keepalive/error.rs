@@ -6,8 +6,15 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// One runs in this network namespace already.
-    #[error("{0}; stop that one first, or send it SIGHUP to make it read its configuration again")]
-    AlreadyRunning(crate::runtime::LockError),
+    #[error(
+        "another keepalive runs in this network namespace already{}; stop that one first, or send \
+         it SIGHUP to make it read its configuration again",
+        .pid.map(|pid| format!(", as process {pid}")).unwrap_or_default()
+    )]
+    AlreadyRunning {
+        /// Its process, where its lock tells.
+        pid: Option<u32>,
+    },
     /// The socket for the kernel's events failed.
     #[error("cannot listen to the kernel's events: {0}")]
     Events(io::Error),

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::error::Error;
 use super::line::{Change, State};
 use crate::config::Config;
-use crate::runtime::{Directory, KeepaliveLock, LockError, Remembered};
+use crate::runtime::{ChangeLock, Directory, KeepaliveLock, LockError, Remembered};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// What is known of each line, kept in the runtime folder where there is one.
@@ -16,6 +16,14 @@ pub(super) struct Memory {
     directory: Option<Directory>,
     _lock: Option<KeepaliveLock>,
     lines: Vec<Remembered>,
+}
+
+/// Whose turn it is to change the kernel.
+pub(super) enum Turn {
+    /// Ours, until the lock is dropped.
+    Ours(#[expect(dead_code, reason = "held, not read")] Option<ChangeLock>),
+    /// Another process's.
+    Anothers,
 }
 
 impl Memory {
@@ -44,7 +52,16 @@ impl Memory {
                     lines: Vec::new(),
                 })
             }
-            Err(taken @ LockError::Taken { .. }) => Err(Error::AlreadyRunning(taken)),
+            Err(LockError::Taken { pid }) => Err(Error::AlreadyRunning { pid }),
+        }
+    }
+
+    /// The turn to change the kernel: under a lock where there is a folder for it.
+    pub(super) fn turn(&self) -> Turn {
+        match self.directory.as_ref().map(Directory::lock_changes) {
+            Some(Ok(lock)) => Turn::Ours(Some(lock)),
+            Some(Err(LockError::Taken { .. })) => Turn::Anothers,
+            Some(Err(LockError::Unavailable(_))) | None => Turn::Ours(None),
         }
     }
 

@@ -47,8 +47,8 @@ use crate::reconcile::reconcile;
 use crate::verdicts::Verdict;
 use devices::{Devices, Outlook};
 use events::{Batch, Events};
-use line::{Fault, Line, Moment, Policy};
-use memory::Memory;
+use line::{Fault, Line, Moment, Policy, State};
+use memory::{Memory, Turn};
 use pace::Pace;
 use watch::{Circumstances, News, Watch, What};
 
@@ -245,13 +245,11 @@ impl Keepalive {
             What::Forbidden(source) => return Err(Error::Forbidden { line, source }),
         };
         let lasted = humantime::format_duration(line::rounded(change.lasted));
-        match change.to.verdict() {
-            Verdict::Dead => {
+        match change.to {
+            State::Dead => {
                 warn!(line, from = %change.from, to = %change.to, %lasted, "{}", change.reason);
             }
-            Verdict::Up => {
-                info!(line, from = %change.from, to = %change.to, %lasted, "{}", change.reason);
-            }
+            _ => info!(line, from = %change.from, to = %change.to, %lasted, "{}", change.reason),
         }
         if !self.memory.change(&line, &change) {
             return Ok(());
@@ -292,6 +290,9 @@ impl Keepalive {
 
     /// Makes the kernel hold what it should with the verdicts of now.
     async fn pass(&mut self) {
+        let turn @ Turn::Ours(_) = self.memory.turn() else {
+            return self.pace.give_way(self.moment());
+        };
         let verdicts = self.memory.verdicts();
         let begun = Instant::now();
         let result = reconcile(&mut self.kernel, &self.config, &verdicts).await;
@@ -308,6 +309,7 @@ impl Keepalive {
                 format!("{}; {error}", self.memory.summary())
             }
         };
+        drop(turn);
         notify(&[NotifyState::Status(&status)]);
         if !std::mem::replace(&mut self.ready, true) {
             notify(&[NotifyState::Ready]);

@@ -10,6 +10,8 @@ const QUIET: Duration = Duration::from_millis(5);
 /// Between passes that each had to change something again.
 const SHORTEST_GAP: Duration = Duration::from_millis(20);
 const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// While another process changes the kernel.
+const AFTER_OTHERS: Duration = Duration::from_millis(10);
 /// After a pass that failed.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -36,6 +38,11 @@ impl Pace {
     /// Something must differ now.
     pub(super) fn want_now(&mut self, now: Moment) {
         self.due = Some(now);
+    }
+
+    /// Another process is at work on the kernel: a look when it may be done.
+    pub(super) fn give_way(&mut self, now: Moment) {
+        self.due = Some(now + AFTER_OTHERS);
     }
 
     /// When the next pass is due.

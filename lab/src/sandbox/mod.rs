@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
 
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -87,7 +87,7 @@ impl Sandbox {
 pub fn enter() -> Result<Sandbox, Unavailable> {
     let outer = network_namespace().map_err(opening)?;
     let (mut reader, writer) = report_pipe()?;
-    match sys::isolate(&plan(&writer)) {
+    match sys::isolate(&plan(&writer, None)) {
         Ok(()) => Sandbox::entered(outer),
         Err(source) => {
             drop(writer);
@@ -132,24 +132,35 @@ pub fn test(body: impl FnOnce(&Sandbox)) {
     );
 }
 
-/// Runs a command in a sandbox of its own and waits for it.
+/// Runs a command in a sandbox of its own and waits for it; what it printed.
 ///
 /// # Errors
 ///
 /// Says what was refused and what to do about it.
-pub fn in_sandbox(mut command: Command) -> Result<std::process::Output, Unavailable> {
+pub fn in_sandbox(mut command: Command) -> Result<Output, Unavailable> {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    spawn(command)?.wait_with_output().map_err(opening)
+}
+
+/// Starts a command in a sandbox of its own, which dies with the calling thread.
+///
+/// # Errors
+///
+/// Says what was refused and what to do about it.
+pub fn spawn(mut command: Command) -> Result<Child, Unavailable> {
     let outer = network_namespace().map_err(opening)?;
     let (mut reader, writer) = report_pipe()?;
-    sys::isolate_before_exec(&mut command, plan(&writer));
-    let output = command.env(OUTER, outer.to_string()).output();
+    let parent = Some(nix::unistd::getpid().as_raw());
+    sys::isolate_before_exec(&mut command, plan(&writer, parent));
+    let child = command.env(OUTER, outer.to_string()).spawn();
     // The command keeps its end of the pipe for as long as it might be started again.
     drop((command, writer));
-    output.map_err(|source| unavailable(&mut reader, source))
+    child.map_err(|source| unavailable(&mut reader, source))
 }
 
 /// Decides about a user namespace: none where this process may do without and one would make the
 /// kernel's settings read-only for good, as the container's mounts are locked in it.
-fn plan(report: &OwnedFd) -> sys::Plan {
+fn plan(report: &OwnedFd, parent: Option<i32>) -> sys::Plan {
     let maps = || {
         let (uid, gid) = (Uid::effective(), Gid::effective());
         (
@@ -162,6 +173,7 @@ fn plan(report: &OwnedFd) -> sys::Plan {
     sys::Plan {
         maps: (!without).then(maps),
         report: report.as_raw_fd(),
+        parent,
     }
 }
 
@@ -184,7 +196,7 @@ fn read_only(path: &str) -> bool {
     statvfs(path).is_ok_and(|at| at.flags().contains(FsFlags::ST_RDONLY))
 }
 
-/// Whether a user namespace can be made, found out by a child that makes one.
+/// Whether the kernel's settings let this user make a user namespace.
 fn user_namespace_allowed() -> bool {
     let limit = fs::read_to_string("/proc/sys/user/max_user_namespaces");
     let none = limit.is_ok_and(|limit| limit.trim() == "0");

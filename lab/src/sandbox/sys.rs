@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) maps: Option<(Vec<u8>, Vec<u8>)>,
     /// Where a stage that failed is reported, as two bytes: its number and the errno.
     pub(super) report: RawFd,
+    /// The process to die with; none where the sandbox is to outlive the caller's parent.
+    pub(super) parent: Option<libc::pid_t>,
 }
 
 /// Moves the calling process to namespaces of its own and goes on in a child of a child: the
@@ -39,14 +41,38 @@ pub(super) fn isolate(plan: &Plan) -> io::Result<()> {
             stage(plan, Stage::Map, write_file(c"/proc/self/uid_map", uids))?;
             stage(plan, Stage::Map, write_file(c"/proc/self/gid_map", gids))?;
         }
+        if let Some(parent) = plan.parent {
+            // After unshare, which forgets it; and the parent may be gone by now.
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            if libc::getppid() != parent {
+                libc::_exit(128 + libc::SIGKILL);
+            }
+        }
+        // Process 1 has no parent that it can see. This pipe tells it whether there still is one.
+        let mut alive = [0; 2];
+        stage(
+            plan,
+            Stage::Fork,
+            libc::pipe2(alive.as_mut_ptr(), libc::O_CLOEXEC),
+        )?;
         let init = libc::fork();
         stage(plan, Stage::Fork, init)?;
         if init > 0 {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            libc::close_range(3, u32::MAX, 0);
+            libc::dup2(alive[1], 3);
+            libc::close_range(4, u32::MAX, 0);
             libc::_exit(status_of(init));
         }
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::close(alive[1]);
+        let mut outlived = libc::pollfd {
+            fd: alive[0],
+            events: 0,
+            revents: 0,
+        };
+        if libc::poll(&raw mut outlived, 1, 0) != 0 {
+            libc::_exit(128 + libc::SIGKILL);
+        }
+        libc::close(alive[0]);
         mounts(plan)?;
         let body = libc::fork();
         stage(plan, Stage::Fork, body)?;

@@ -1,16 +1,13 @@
 //! Per-device settings over netlink, compared with what `/proc/sys` says.
-//!
-//! ```text
-//! unshare -Urn target/debug/examples/nft_device_settings
-//! ```
 
-use std::{error::Error, fs, process::ExitCode};
+use std::{error::Error, fs};
 
 use futures::TryStreamExt;
 use multiwan_kernel::{
     devconf::{self, DeviceSetting},
     neighbour_table::{self, NeighbourSetting},
 };
+use multiwan_lab::sandbox;
 use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use rtnetlink::{Handle, LinkVeth};
@@ -19,13 +16,17 @@ use rtnetlink::{Handle, LinkVeth};
 const DEVICE: &str = "mwtest0";
 const PEER: &str = "mwtest1";
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let map = fs::read_to_string("/proc/self/uid_map")?;
-    if map.split_whitespace().nth(2) == Some("4294967295") {
-        eprintln!("run it under: unshare -Urn");
-        return Ok(ExitCode::FAILURE);
-    }
+#[test]
+fn settings_agree_with_proc() {
+    sandbox::test(|_| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(check()).unwrap();
+    });
+}
+
+async fn check() -> Result<(), Box<dyn Error>> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     tokio::spawn(connection);
     handle
@@ -34,12 +35,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         .execute()
         .await?;
     let index = index_of(&handle, DEVICE).await?;
-
     device_settings(&handle, index).await?;
     neighbour_settings(&handle, index).await?;
     handle.link().del(index).execute().await?;
     refusals(&handle, index).await;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn index_of(handle: &Handle, name: &str) -> Result<u32, Box<dyn Error>> {

@@ -1,0 +1,281 @@
+//! Every nftables statement to the real kernel and back; with `nft` there, its text both ways too.
+
+use std::{
+    io::Write,
+    net::UdpSocket,
+    process::{Command, Stdio},
+};
+
+use multiwan_kernel::{
+    nft::*,
+    rtnl::{Change, Rtnl},
+};
+use multiwan_lab::sandbox;
+use netlink_packet_route::{
+    RouteNetlinkMessage,
+    link::{LinkFlags, LinkMessage},
+};
+use nix::errno::Errno;
+
+#[path = "../src/nft/samples.rs"]
+mod samples;
+
+#[test]
+fn every_statement_comes_back() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        for sample in samples::samples() {
+            let table = sample.table("round_trip");
+            netfilter
+                .replace(&table)
+                .unwrap_or_else(|error| panic!("{}: {error}", sample.text));
+            let back = netfilter.read(table.family, &table.name).expect("readable");
+            assert_eq!(back.as_ref(), Some(&table), "{}", sample.text);
+            netfilter
+                .delete(table.family, &table.name)
+                .expect("deletable");
+        }
+        assert_eq!(netfilter.tables().expect("readable"), []);
+    });
+}
+
+/// What is printed, put by nft, is what is encoded; and what nft prints of it, put by nft, too.
+#[test]
+fn nft_agrees() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        for sample in samples::samples() {
+            let table = sample.table("round_trip");
+            let (family, name) = (table.family, &table.name);
+
+            nft(&["-f", "-"], &table.to_string());
+            let by_nft = netfilter
+                .read(family, name)
+                .expect("readable")
+                .expect("there");
+            assert_eq!(by_nft, table, "{}", sample.text);
+
+            netfilter.replace(&table).expect("replaceable");
+            let listed = nft(&["list", "table", &family.to_string(), name], "");
+            nft(
+                &["-f", "-"],
+                &format!("delete table {family} {name}\n{listed}"),
+            );
+            let again = netfilter
+                .read(family, name)
+                .expect("readable")
+                .expect("there");
+            assert_eq!(again, table, "{}\n{listed}", sample.text);
+            netfilter.delete(family, name).expect("deletable");
+        }
+    });
+}
+
+#[test]
+fn replacing_is_idempotent() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        let table = router();
+        for _ in 0..3 {
+            netfilter.replace(&table).expect("replaceable");
+            let back = netfilter.read(Family::Ip, "multiwan").expect("readable");
+            assert_eq!(back.as_ref(), Some(&table));
+        }
+        assert_eq!(
+            netfilter.tables().expect("readable"),
+            [(Family::Ip, "multiwan".into())]
+        );
+        netfilter.delete(Family::Ip, "multiwan").expect("deletable");
+        assert_eq!(
+            netfilter.read(Family::Ip, "multiwan").expect("readable"),
+            None
+        );
+    });
+}
+
+#[test]
+fn refusals_name_the_rule() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        let before = router();
+        netfilter.replace(&before).expect("replaceable");
+
+        let mut refused = |statement: Statement| {
+            let mut table = router();
+            let rule = Rule::new([Statement::Local(End::Source, Test::Is), statement]);
+            table.chains[0].rules.insert(3, rule);
+            let error = netfilter.replace(&table).expect_err("refused");
+            println!("    {error}");
+            error
+        };
+        let nonesuch = Unknown {
+            name: "nonesuch".into(),
+            attributes: Vec::new(),
+        };
+        let error = refused(Statement::Unknown(nonesuch));
+        assert_eq!(error.errno(), Some(Errno::ENOENT));
+        assert!(error.to_string().contains("`nonesuch`"), "{error}");
+        let error = refused(Verdict::Jump("nowhere".into()).into());
+        assert_eq!(error.errno(), Some(Errno::ENOENT));
+        assert!(error.to_string().contains("jump nowhere"), "{error}");
+        let error = refused(Statement::Masquerade);
+        assert!(error.to_string().contains("masquerade"), "{error}");
+
+        let after = netfilter.read(Family::Ip, "multiwan").expect("readable");
+        assert_eq!(after, Some(before));
+        netfilter.delete(Family::Ip, "multiwan").expect("deletable");
+    });
+}
+
+#[test]
+fn deleting_what_is_absent() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        netfilter.delete(Family::Ip, "absent").expect("no error");
+        netfilter
+            .delete(Family::Netdev, "absent")
+            .expect("no error");
+        assert_eq!(netfilter.tables().expect("readable"), []);
+    });
+}
+
+#[test]
+fn foreign_rules_are_seen() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        let table = router();
+        netfilter.replace(&table).expect("replaceable");
+        nft(
+            &["-f", "-"],
+            "insert rule ip multiwan prerouting meta mark 1 limit rate 5/second accept\n\
+         add table inet other\nadd table arp another",
+        );
+        let current = netfilter
+            .read(Family::Ip, "multiwan")
+            .expect("readable")
+            .expect("there");
+        let differences = table.difference(&current);
+        assert!(
+            matches!(&differences[..], [Difference::RuleForeign { .. }]),
+            "{differences:?}"
+        );
+        println!("    {}", differences[0]);
+
+        netfilter.replace(&current).expect("replaceable");
+        assert_eq!(
+            netfilter.read(Family::Ip, "multiwan").expect("readable"),
+            Some(current)
+        );
+        let names = netfilter.tables().expect("readable");
+        assert!(
+            names.contains(&(Family::Arp, "another".into())),
+            "{names:?}"
+        );
+        for (family, name) in names {
+            netfilter.delete(family, &name).expect("deletable");
+        }
+    });
+}
+
+/// A datagram over the loopback device, marked on its way.
+#[test]
+fn connections() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        let mut table = Table::new(Family::Ip, "marks");
+        let mut output = Chain::base("output", Base::new(Kind::Filter, Hook::Output, -150));
+        output.rule([Statement::SetConntrackMark(Mark::new(0x300, 0x3f00))]);
+        output.rule([
+            Statement::ConntrackMark(Test::Is, Mark::new(0x300, 0x3f00)),
+            Statement::Counter(Counter::default()),
+        ]);
+        table.chains.push(output);
+        netfilter.replace(&table).expect("replaceable");
+        loopback_up();
+        let receiver = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let to = receiver.local_addr().expect("bound");
+        sender.send_to(b"x", to).expect("sent");
+
+        let mut found = netfilter.connections().expect("readable");
+        let connection = found.pop().expect("a connection");
+        println!(
+            "    {} mark {:#x} {:?}",
+            connection.original, connection.mark, connection.status
+        );
+        assert_eq!((found.len(), connection.mark), (0, 0x300));
+        let ports = conntrack::Ports::Ports {
+            source: sender.local_addr().expect("bound").port(),
+            destination: to.port(),
+        };
+        assert_eq!(
+            (connection.original.protocol, connection.original.ports),
+            (Protocol::UDP, ports)
+        );
+        assert!(!connection.status.seen_reply());
+        let counted = netfilter
+            .read(Family::Ip, "marks")
+            .expect("readable")
+            .expect("there");
+        let counter = counted.chains[0].rules[1].counter().expect("a counter");
+        assert_eq!((counter.packets, counter.bytes), (1, 29));
+
+        assert!(netfilter.forget(&connection).expect("forgettable"));
+        assert!(!netfilter.forget(&connection).expect("no error"));
+        assert_eq!(netfilter.connections().expect("readable"), []);
+        netfilter.delete(Family::Ip, "marks").expect("deletable");
+    });
+}
+
+/// A namespace begins with the device down.
+fn loopback_up() {
+    let mut rtnl = Rtnl::open().expect("a socket");
+    let mut message = LinkMessage::default();
+    message.header.index = 1;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    let up = Change::existing("raising lo", RouteNetlinkMessage::SetLink(message));
+    rtnl.change([up]).expect("raisable");
+}
+
+/// Runs nft in this namespace and returns what it prints.
+fn nft(arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new("nft")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("nft starts");
+    child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes())
+        .expect("writable");
+    let output = child.wait_with_output().expect("nft ends");
+    assert!(
+        output.status.success(),
+        "{}\n{input}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A table of the applier's size: 25 rules.
+fn router() -> Table {
+    let mut table = Table::new(Family::Ip, "multiwan");
+    let base = Base::new(Kind::Filter, Hook::Prerouting, -150);
+    let mut chain = Chain::base("prerouting", base);
+    for line in 1..=25_u32 {
+        chain.rule([
+            Statement::InputInterface(Test::Is, format!("eth{line}")),
+            Statement::ConntrackState([State::New].into()),
+            Statement::ConntrackMark(Test::Is, Mark::new(0, 0x3f00)),
+            Statement::SetConntrackMark(Mark::new(line << 8, 0x3f00)),
+            Statement::Counter(Counter::default()),
+        ]);
+    }
+    table.chains.push(chain);
+    table
+}

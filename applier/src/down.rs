@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::reconcile::all_or_none;
 use crate::record::{Content, Record};
-use crate::state::{Rule, State, TABLE_MAIN};
+use crate::state::{Hop, Rule, State, TABLE_MAIN};
 
 /// What [`down`] did.
 #[derive(Debug)]
@@ -70,6 +70,12 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
     let tables = tables(found, content, config);
     before.rules.retain(|rule| !rule.is_ours());
     before.routes.retain(|route| !tables.contains(&route.table));
+    let there = |hop: &Hop| found.links.contains_key(&hop.interface);
+    let restored = content
+        .routes
+        .iter()
+        .filter(|route| route.hops().iter().all(there));
+    before.routes.extend(restored.cloned());
     before.firewall = None;
     before
 }
@@ -80,13 +86,7 @@ fn tables(found: &State, content: &Content, config: Option<&Config>) -> BTreeSet
         .iter()
         .filter(|rule| Rule::is_ours(rule))
         .map(|rule| rule.table);
-    let described = config.into_iter().flat_map(|config| {
-        let lines = config
-            .lines
-            .iter()
-            .map(|line| config.kernel.table(line.number));
-        lines.chain([config.kernel.balance_table])
-    });
+    let described = config.into_iter().flat_map(Config::tables);
     content
         .tables
         .iter()

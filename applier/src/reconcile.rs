@@ -6,6 +6,7 @@ use crate::difference::{Changes, Step, difference, feasible};
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::record::Record;
+use crate::state::State;
 use crate::verdicts::Verdicts;
 
 /// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead left
@@ -20,11 +21,24 @@ pub async fn reconcile(
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    let changes = plan(kernel, config, verdicts).await?;
-    if !changes.is_empty() {
-        execute(kernel, config, &changes).await?;
+    let (found, changes) = compare(kernel, config, verdicts).await?;
+    if changes.is_empty() {
+        return Ok(changes);
     }
-    Ok(changes)
+    writable(kernel, &changes)?;
+    // Where nothing can be remembered, `down` leaves settings and says so.
+    let mut record = Record::open().ok();
+    let before = record.as_ref().map(|record| record.content().clone());
+    if let Some(record) = &mut record {
+        let _ = record.remember(config, &found, &changes);
+    }
+    let done = all_or_none(kernel, &changes).await;
+    if let (Err(error), Some(record), Some(before)) = (&done, &mut record, before)
+        && !matches!(error, Error::HalfDone { .. })
+    {
+        let _ = record.put(before);
+    }
+    done.map(|()| changes)
 }
 
 /// What [`reconcile`] would change now.
@@ -37,17 +51,20 @@ pub async fn plan(
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    let found = kernel.read().await?;
-    let wanted = feasible(desired(config, verdicts), &found)?;
-    Ok(difference(&found, &wanted))
+    compare(kernel, config, verdicts)
+        .await
+        .map(|(_, changes)| changes)
 }
 
-/// Remembers what is overwritten, then does all steps, or none.
-async fn execute(kernel: &mut Kernel, config: &Config, changes: &Changes) -> Result<(), Error> {
-    writable(kernel, changes)?;
-    // Where nothing can be remembered, `down` leaves settings and says so.
-    let _ = Record::open().and_then(|mut record| record.remember(config, changes));
-    all_or_none(kernel, changes).await
+async fn compare(
+    kernel: &mut Kernel,
+    config: &Config,
+    verdicts: &Verdicts,
+) -> Result<(State, Changes), Error> {
+    let found = kernel.read().await?;
+    let wanted = feasible(desired(config, verdicts), &found)?;
+    let changes = difference(&found, &wanted);
+    Ok((found, changes))
 }
 
 /// Global settings are the ones that may turn out to be read-only: that is found out before
@@ -59,6 +76,7 @@ fn writable(kernel: &Kernel, changes: &Changes) -> Result<(), Error> {
     })
 }
 
+/// Does all steps, or none: where one is refused, those before are taken back.
 pub(crate) async fn all_or_none(kernel: &mut Kernel, changes: &Changes) -> Result<(), Error> {
     for (at, step) in changes.steps().iter().enumerate() {
         if let Err(cause) = kernel.execute(step).await {

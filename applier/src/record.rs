@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::difference::{Changes, Step};
 use crate::runtime::Directory;
-use crate::state::{Address, Setting};
+use crate::state::{Address, Route, Setting, State};
 
 const FILE: &str = "record.json";
 
@@ -31,6 +31,8 @@ pub struct Content {
     pub addresses: BTreeSet<Address>,
     /// Tables that were filled.
     pub tables: BTreeSet<u32>,
+    /// Default routes that were in those tables before.
+    pub routes: Vec<Route>,
     /// The lines' numbers by their names.
     pub numbers: BTreeMap<String, u8>,
 }
@@ -72,14 +74,27 @@ impl Record {
         self.content == Content::default()
     }
 
-    /// Remembers what `changes` are about to overwrite and put, before they are made: killed in
-    /// the middle, what was not done yet is found as it is recorded.
+    /// Remembers what `changes` are about to overwrite and put, and what was `found`, before they
+    /// are made: killed in the middle, what was not done yet is found as it is recorded.
     ///
     /// # Errors
     ///
     /// When the directory cannot be made or written.
-    pub fn remember(&mut self, config: &Config, changes: &Changes) -> io::Result<()> {
-        let content = self.content.after(config, changes);
+    pub fn remember(
+        &mut self,
+        config: &Config,
+        found: &State,
+        changes: &Changes,
+    ) -> io::Result<()> {
+        self.put(self.content.after(config, found, changes))
+    }
+
+    /// Makes it say what it said before, when what it says was taken back.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be written.
+    pub fn put(&mut self, content: Content) -> io::Result<()> {
         if content != self.content {
             self.directory.create()?;
             self.directory
@@ -103,7 +118,7 @@ impl Record {
 }
 
 impl Content {
-    fn after(&self, config: &Config, changes: &Changes) -> Self {
+    fn after(&self, config: &Config, found: &State, changes: &Changes) -> Self {
         let mut after = self.clone();
         for step in changes.steps() {
             match step {
@@ -123,13 +138,12 @@ impl Content {
                 _ => {}
             }
         }
-        after.tables.insert(config.kernel.balance_table);
-        after.tables.extend(
-            config
-                .lines
-                .iter()
-                .map(|line| config.kernel.table(line.number)),
-        );
+        for table in config.tables() {
+            if after.tables.insert(table) {
+                let there = found.routes.iter().filter(|route| route.table == table);
+                after.routes.extend(there.cloned());
+            }
+        }
         after.numbers = config
             .lines
             .iter()

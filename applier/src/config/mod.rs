@@ -116,6 +116,14 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The tables of the lines and the balance table.
+    pub fn tables(&self) -> impl Iterator<Item = u32> {
+        let lines = self.lines.iter().map(|line| self.kernel.table(line.number));
+        lines.chain([self.kernel.balance_table])
+    }
+}
+
 /// How connections are spread over the lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,6 +9,9 @@ pub enum Unfeasible {
     /// An interface.
     #[error("there is no interface {0}; `ip link` shows those that are there")]
     NoInterface(String),
+    /// IPv4 on an interface.
+    #[error("interface {0} has no IPv4; its MTU must be 68 or more")]
+    NoIpv4(String),
     /// A setting.
     #[error(
         "this kernel has no {0}; it needs CONFIG_IP_ROUTE_MULTIPATH and CONFIG_IP_MULTIPLE_TABLES"
@@ -43,7 +46,10 @@ pub fn feasible(mut wanted: State, found: &State) -> Result<State, Unfeasible> {
         .keys()
         .find(|key| !found.settings.contains_key(key))
     {
-        return Err(Unfeasible::NoSetting(missing.clone()));
+        return Err(match missing.interface() {
+            Some(interface) => Unfeasible::NoIpv4(interface.to_owned()),
+            None => Unfeasible::NoSetting(missing.clone()),
+        });
     }
     Ok(wanted)
 }

@@ -13,6 +13,8 @@
 //! The way down is the same backwards ([`Changes::inverse`]).
 
 mod feasible;
+#[cfg(test)]
+mod properties;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -249,7 +251,7 @@ fn new_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
     wanted
         .rules
         .iter()
-        .filter(|rule| !found.rules.iter().any(|there| there.same(rule)))
+        .filter(|rule| !found.rules.contains(rule))
         .cloned()
         .map(Step::AddRule)
 }
@@ -258,7 +260,7 @@ fn left_over_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> 
     found
         .rules
         .iter()
-        .filter(|there| there.is_ours() && !wanted.rules.iter().any(|rule| rule.same(there)))
+        .filter(|there| there.is_ours() && !wanted.rules.contains(there))
         .cloned()
         .map(Step::RemoveRule)
 }

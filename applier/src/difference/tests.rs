@@ -147,10 +147,25 @@ fn what_is_foreign_stays() {
 }
 
 #[test]
-fn the_how_to_s_own_rules_are_not_put_twice() {
+fn rules_of_the_how_to_s_own_script_stay_beside() {
     let mut found = applied();
-    found.rules.iter_mut().for_each(|rule| rule.protocol = 0);
+    let ours = found.rules.clone().into_iter().filter(Rule::is_ours);
+    let theirs = ours.map(|rule| Rule {
+        protocol: 0,
+        ..rule
+    });
+    found.rules.extend(theirs);
     assert_eq!(changes(&found, TWO_LINES), [""; 0]);
+    let bare = State {
+        rules: found
+            .rules
+            .iter()
+            .filter(|rule| !rule.is_ours())
+            .cloned()
+            .collect(),
+        ..found.clone()
+    };
+    assert_eq!(difference(&bare, &found).steps().len(), 6);
 }
 
 #[test]

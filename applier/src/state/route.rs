@@ -3,13 +3,15 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Serialize};
+
 use super::word;
 
 /// Who put a route there: an administrator, by the how-to's `proto static` (`RTPROT_STATIC`).
 pub const PROTOCOL_STATIC: u8 = 4;
 
 /// A default route; the kernel knows it by its table and metric.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// The table it is in.
     pub table: u32,
@@ -22,7 +24,7 @@ pub struct Route {
 }
 
 /// Where a route leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
     /// To one of these, by their weights.
     Hops {
@@ -40,7 +42,7 @@ pub enum Target {
 }
 
 /// One way of a route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// The gateway; none where the destinations themselves are asked for.
     pub gateway: Option<Ipv4Addr>,

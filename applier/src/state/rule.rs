@@ -9,7 +9,8 @@ use multiwan_kernel::nft::Mark;
 ///
 /// The number is the how-to's 222, which `linux/rtnetlink.h` gives to nobody. `static` would not
 /// do: systemd-networkd and others put rules of their own under it, and what a line that is no
-/// longer described has left behind must be told from theirs.
+/// longer described has left behind must be told from theirs. The kernel takes one beside an equal
+/// rule of another's.
 pub const PROTOCOL: u8 = 222;
 
 /// A routing policy rule that looks up a table.
@@ -54,15 +55,6 @@ impl Rule {
     /// Whether multiwan put it there.
     pub fn is_ours(&self) -> bool {
         self.protocol == PROTOCOL
-    }
-
-    /// Whether the other does the same, whoever put it there: the kernel refuses a second one.
-    pub fn same(&self, other: &Self) -> bool {
-        *self
-            == Self {
-                protocol: self.protocol,
-                ..other.clone()
-            }
     }
 }
 

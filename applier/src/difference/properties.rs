@@ -1,0 +1,224 @@
+//! What holds for all pairs of states, on a model of a kernel that does as it is told.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ipnet::Ipv4Net;
+use proptest::prelude::*;
+
+use super::{Step, difference};
+use crate::config::{Config, Established, Keepalive, Kernel, Lan, Line, Spread};
+use crate::desired::desired;
+use crate::state::{Link, Rule, Setting, State, TABLE_MAIN};
+use crate::verdicts::{Verdict, Verdicts};
+
+/// Up to six lines on up to three cards, each up or dead, with or without a LAN.
+fn situation() -> impl Strategy<Value = State> {
+    let line = (0..3_u8, 1..9_u16, any::<bool>(), any::<bool>(), 1..4_u8);
+    (
+        prop::collection::btree_map(1..8_u8, line, 1..6),
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(lines, lan, spread)| {
+            let verdicts = lines.iter().map(|(number, (.., dead, _))| {
+                (
+                    name(*number),
+                    if *dead { Verdict::Dead } else { Verdict::Up },
+                )
+            });
+            let verdicts: Verdicts = verdicts.collect();
+            let lines = lines
+                .iter()
+                .map(|(number, (card, weight, backup, _, host))| Line {
+                    name: name(*number),
+                    number: *number,
+                    interface: format!("eth{card}"),
+                    address: Some(net(10, *number, host + 1)),
+                    broadcast: None,
+                    gateway: Some(Ipv4Addr::new(10, 0, *number, 1)),
+                    onlink: false,
+                    weight: *weight,
+                    backup: *backup,
+                });
+            let lans = lan.then(|| Lan {
+                interface: "lan0".into(),
+                address: net(172, 9, 1),
+            });
+            let config = Config {
+                spread: if spread {
+                    Spread::Connection
+                } else {
+                    Spread::Pair
+                },
+                established: Established::default(),
+                release_after: Duration::ZERO,
+                lans: lans.into_iter().collect(),
+                lines: lines.collect(),
+                keepalive: Keepalive {
+                    interval: Duration::from_secs(1),
+                    timeout: Duration::from_secs(1),
+                    failures: 2,
+                    successes: 1,
+                    targets: Vec::new(),
+                },
+                pins: Vec::new(),
+                kernel: Kernel::default(),
+            };
+            desired(&config, &verdicts)
+        })
+}
+
+fn name(number: u8) -> String {
+    format!("line{number}")
+}
+
+fn net(first: u8, third: u8, last: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(first, 0, third, last), 24)
+}
+
+/// A kernel with all interfaces, all of them down, and things of others.
+fn fresh() -> State {
+    let interfaces = ["lo", "lan0", "eth0", "eth1", "eth2"];
+    let down = Link {
+        up: false,
+        cleared: false,
+    };
+    let mut state = State {
+        links: interfaces
+            .into_iter()
+            .map(|name| (name.to_owned(), down))
+            .collect(),
+        rules: vec![Rule {
+            protocol: 2,
+            ..Rule::new(32766, TABLE_MAIN)
+        }],
+        ..State::default()
+    };
+    for global in crate::state::GlobalSetting::ALL {
+        state.settings.insert(Setting::Global(global), 0);
+    }
+    for interface in interfaces {
+        for setting in crate::state::DeviceSetting::ALL {
+            state
+                .settings
+                .insert(Setting::Device(interface.to_owned(), setting), 0);
+        }
+        for setting in crate::state::NeighbourSetting::ALL {
+            state
+                .settings
+                .insert(Setting::Neighbour(interface.to_owned(), setting), 100);
+        }
+    }
+    state
+}
+
+/// What a kernel does with a step. It panics where a kernel would refuse.
+fn execute(state: &mut State, step: &Step) {
+    match step {
+        Step::Set { setting, to, .. } => {
+            *state.settings.get_mut(setting).expect("a known setting") = *to;
+        }
+        Step::Link { interface, up } => {
+            state.links.get_mut(interface).expect("a known link").up = *up;
+        }
+        Step::AddAddress(address) => assert!(state.addresses.insert(address.clone()), "{step}"),
+        Step::RemoveAddress(address) => assert!(state.addresses.remove(address), "{step}"),
+        Step::PutRoute { route, .. } => {
+            for hop in route.hops() {
+                let mut networks = state
+                    .addresses
+                    .iter()
+                    .filter(|a| a.interface == hop.interface);
+                let gateway = hop.gateway.expect("a gateway");
+                assert!(
+                    networks.any(|a| a.address.contains(&gateway)),
+                    "no way to {gateway}"
+                );
+            }
+            match state
+                .routes
+                .iter_mut()
+                .find(|there| there.same_place(route))
+            {
+                Some(there) => *there = route.clone(),
+                None => state.routes.push(route.clone()),
+            }
+        }
+        Step::RemoveRoute(route) => {
+            let at = state.routes.iter().position(|there| there == route);
+            state.routes.remove(at.expect("a route to remove"));
+        }
+        Step::AddRule(rule) => {
+            assert!(!state.rules.contains(rule), "{step}");
+            state.rules.push(rule.clone());
+        }
+        Step::RemoveRule(rule) => {
+            let at = state.rules.iter().position(|there| there == rule);
+            state.rules.remove(at.expect("a rule to remove"));
+        }
+        Step::Firewall { from, to } => {
+            assert_eq!(&state.firewall, from);
+            state.firewall.clone_from(to);
+        }
+    }
+}
+
+fn run<'a>(state: &State, steps: impl IntoIterator<Item = &'a Step>) -> State {
+    let mut state = state.clone();
+    steps.into_iter().for_each(|step| execute(&mut state, step));
+    state
+}
+
+/// The same whatever the order in which things were put.
+fn sorted(mut state: State) -> State {
+    state
+        .routes
+        .sort_by_key(|route| (route.table, route.metric));
+    state.rules.sort_by_key(ToString::to_string);
+    state
+}
+
+proptest! {
+    #[test]
+    fn from_anything_to_anything_in_one_go(first in situation(), second in situation()) {
+        let applied = run(&fresh(), difference(&fresh(), &first).steps());
+        let changes = difference(&applied, &second);
+        let after = run(&applied, changes.steps());
+        prop_assert_eq!(difference(&after, &second).to_string(), "");
+        prop_assert_eq!(sorted(run(&after, changes.inverse().steps())), sorted(applied));
+    }
+
+    #[test]
+    fn an_interrupted_change_is_finished_by_the_next(
+        first in situation(),
+        second in situation(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let applied = run(&fresh(), difference(&fresh(), &first).steps());
+        let changes = difference(&applied, &second);
+        let done = at.index(changes.steps().len() + 1);
+        let killed = run(&applied, &changes.steps()[..done]);
+        let finished = run(&killed, difference(&killed, &second).steps());
+        prop_assert_eq!(difference(&finished, &second).to_string(), "");
+        let back = run(&killed, difference(&killed, &first).steps());
+        prop_assert_eq!(difference(&back, &first).to_string(), "");
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_line_that_the_firewall_does_not_know(
+        first in situation(),
+        second in situation(),
+    ) {
+        let mut state = run(&fresh(), difference(&fresh(), &first).steps());
+        for step in difference(&state, &second).steps() {
+            execute(&mut state, step);
+            let firewall = state.firewall.as_ref().map(ToString::to_string).unwrap_or_default();
+            let balance = state.routes.iter().filter(|route| route.table == 222);
+            for hop in balance.flat_map(|route| route.hops()) {
+                let marked = format!("oifname \"{}\"", hop.interface);
+                prop_assert!(firewall.contains(&marked), "{marked} after {step}");
+            }
+        }
+    }
+}

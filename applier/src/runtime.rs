@@ -9,7 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -131,6 +131,23 @@ impl Directory {
             Ok(lock) => Ok(ChangeLock { _lock: lock }),
             Err((_, Errno::EWOULDBLOCK)) => Err(LockError::Taken { pid: None }),
             Err((_, errno)) => Err(LockError::Unavailable(errno.into())),
+        }
+    }
+
+    /// As [`Directory::lock_changes`], for a command: waits for its turn.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`LockError::Taken`] when `patience` is over.
+    pub async fn wait_for_changes(&self, patience: Duration) -> Result<ChangeLock, LockError> {
+        let begun = Instant::now();
+        loop {
+            match self.lock_changes() {
+                Err(LockError::Taken { .. }) if begun.elapsed() < patience => {
+                    tokio::time::sleep(LOCK_PAUSE).await;
+                }
+                result => return result,
+            }
         }
     }
 
@@ -387,8 +404,17 @@ mod tests {
             directory.lock_changes(),
             Err(LockError::Taken { .. })
         ));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        let wait = |patience| runtime.block_on(directory.wait_for_changes(patience));
+        assert!(matches!(
+            wait(Duration::from_millis(1)),
+            Err(LockError::Taken { .. })
+        ));
         drop(changing);
-        directory.lock_changes().unwrap();
+        wait(Duration::ZERO).unwrap();
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The command line.
 
+mod turn;
+
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -109,7 +111,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             Command::Keepalive(file) => watch(&file, file.load()?).await,
             Command::Run(file) => {
                 let config = file.load()?;
-                apply(&config).await?;
+                start(&config).await?;
                 watch(&file, config).await
             }
             Command::Down(file) => down(&file).await,
@@ -118,13 +120,21 @@ fn run(command: Command) -> Result<ExitCode, Error> {
 }
 
 async fn apply(config: &Config) -> Result<ExitCode, Error> {
-    reconcile::reconcile(
-        &mut Kernel::open()?,
-        config,
-        &verdicts_of_running_keepalive(),
-    )
-    .await?;
+    let _turn = turn::take().await?;
+    let verdicts = verdicts_of_running_keepalive();
+    reconcile::reconcile(&mut Kernel::open()?, config, &verdicts).await?;
+    turn::tell_running_keepalive();
     Ok(ExitCode::SUCCESS)
+}
+
+/// As [`apply`], but lines whose interfaces are not there yet are left out: the keepalive sets
+/// them up as they come.
+async fn start(config: &Config) -> Result<(), Error> {
+    let _turn = turn::take().await?;
+    let mut kernel = Kernel::open()?;
+    let verdicts = reconcile::absent_are_dead(&mut kernel, config).await?;
+    reconcile::reconcile(&mut kernel, config, &verdicts).await?;
+    Ok(())
 }
 
 async fn plan(config: &Config, exit_code: bool) -> Result<ExitCode, Error> {
@@ -147,6 +157,7 @@ async fn watch(file: &File, config: Config) -> Result<ExitCode, Error> {
                 .with_default_directive(tracing::Level::INFO.into())
                 .from_env_lossy(),
         )
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     keepalive::run(config, || file.load())
@@ -156,6 +167,7 @@ async fn watch(file: &File, config: Config) -> Result<ExitCode, Error> {
 }
 
 async fn down(file: &File) -> Result<ExitCode, Error> {
+    let _turn = turn::take().await?;
     let removed = down::down(&mut Kernel::open()?, file.load().ok().as_ref()).await?;
     if !removed.remembered {
         let _ = writeln!(

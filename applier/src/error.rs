@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::config::ConfigError;
 use crate::difference::{Step, Unfeasible};
+use crate::keepalive;
 use crate::kernel::Refusal;
 use crate::state::Setting;
 
@@ -63,9 +64,12 @@ pub enum Error {
         /// What could not be taken back, and why.
         left: Box<Error>,
     },
+    /// Another process changes the kernel and does not come to an end.
+    #[error("another multiwan has been changing the kernel for {0:?}; `ps` shows it")]
+    Busy(std::time::Duration),
     /// The keepalive ended.
     #[error(transparent)]
-    Keepalive(#[from] Box<crate::keepalive::Error>),
+    Keepalive(#[from] Box<keepalive::Error>),
 }
 
 impl Error {
@@ -76,6 +80,11 @@ impl Error {
             Self::Config(_) => 2,
             Self::Unfeasible(Unfeasible::NoSetting(_)) | Self::Sysctl { .. } => 3,
             Self::HalfDone { cause, .. } => cause.exit_status(),
+            Self::Keepalive(error) => match error.as_ref() {
+                keepalive::Error::Forbidden { .. } => 3,
+                keepalive::Error::Kernel(error) => error.exit_status(),
+                _ => 1,
+            },
             other => match other.errno() {
                 Some(Errno::EPERM | Errno::EACCES | Errno::EROFS | Errno::EOPNOTSUPP) => 3,
                 _ => 1,

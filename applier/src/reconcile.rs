@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::record::Record;
 use crate::state::State;
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Verdict, Verdicts};
 
 /// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead left
 /// out. Nothing is written where nothing differs.
@@ -65,6 +65,22 @@ async fn compare(
     let wanted = feasible(desired(config, verdicts), &found)?;
     let changes = difference(&found, &wanted);
     Ok((found, changes))
+}
+
+/// Verdicts for a start: lines whose interfaces are not there are dead, the others up.
+///
+/// # Errors
+///
+/// When the kernel does not answer.
+pub async fn absent_are_dead(kernel: &mut Kernel, config: &Config) -> Result<Verdicts, Error> {
+    let links = kernel.read().await?.links;
+    let absent = config
+        .lines
+        .iter()
+        .filter(|line| !links.contains_key(&line.interface));
+    Ok(absent
+        .map(|line| (line.name.clone(), Verdict::Dead))
+        .collect())
 }
 
 /// Global settings are the ones that may turn out to be read-only: that is found out before

@@ -56,7 +56,13 @@ enum Command {
     Run(File),
     /// Removes what `apply` put there and nothing else, and restores the settings it changed
     Down(File),
+    /// What the conformance suite may expect beyond fixed lines on cards of their own
+    #[command(hide = true)]
+    Features,
 }
+
+/// In the words of the suite's contract.
+const FEATURES: &str = "targets shared-card reload down pin backup inbound";
 
 #[derive(Debug, Args)]
 struct File {
@@ -115,6 +121,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                 watch(&file, config).await
             }
             Command::Down(file) => down(&file).await,
+            Command::Features => {
+                let _ = writeln!(std::io::stdout(), "{FEATURES}");
+                Ok(ExitCode::SUCCESS)
+            }
         }
     })
 }

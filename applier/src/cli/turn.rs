@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
-
 use crate::error::Error;
 use crate::runtime::{ChangeLock, Directory, LockError};
 
 /// Changes take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits until no other process changes the kernel; none where nothing can be locked because
 /// nothing can be written.
@@ -17,14 +14,10 @@ pub(super) async fn take() -> Result<Option<ChangeLock>, Error> {
     let Ok(directory) = Directory::of_this_namespace() else {
         return Ok(None);
     };
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match directory.lock_changes() {
-            Ok(lock) => return Ok(Some(lock)),
-            Err(LockError::Unavailable(_)) => return Ok(None),
-            Err(LockError::Taken { .. }) if Instant::now() < deadline => sleep(PAUSE).await,
-            Err(LockError::Taken { .. }) => return Err(Error::Busy(PATIENCE)),
-        }
+    match directory.wait_for_changes(PATIENCE).await {
+        Ok(lock) => Ok(Some(lock)),
+        Err(LockError::Unavailable(_)) => Ok(None),
+        Err(LockError::Taken { .. }) => Err(Error::Busy(PATIENCE)),
     }
 }
 

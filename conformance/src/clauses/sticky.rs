@@ -60,7 +60,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
     how_to: &["1.2", "2.3.3"],
     promise: "A dead line's connections are lost, not moved: none of their packets leaves by \
         another line, and the other lines' connections go on.",
-    method: "600 connections are opened. Then the first line dies, by carrier loss and in a second \
+    method: "256 connections are opened. Then the first line dies, by carrier loss and in a second \
         pass by a modem that hangs, and new connections avoid it. Every old connection asks again, \
         while it is dead and after its repair: no packet of a connection may leave by a second \
         line or with a second source, and those of live lines are answered.",
@@ -72,7 +72,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
 };
 
 fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
-    const FLOWS: usize = 600;
+    const FLOWS: usize = 256;
     const DEAD: usize = 0;
     let mut scene = Scene::set(cx)?;
     let mut unanswered = 0;

@@ -4,6 +4,7 @@
 //! hosts, whose lines can be broken by a [`Fault`] and repaired.
 #![deny(unsafe_code)]
 
+pub mod doctor;
 mod error;
 mod fault;
 mod host;

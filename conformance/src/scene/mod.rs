@@ -1,0 +1,233 @@
+//! The set that most clauses play on: a lab for the described configuration, the applier at work
+//! in its router, and traffic.
+
+mod pairs;
+mod topology;
+mod wait;
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use multiwan_lab::traffic::{FlowId, Options, Patience, Protocol, Traffic};
+use multiwan_lab::{Fault, Lab};
+use rand::Rng as _;
+
+use crate::applier;
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use pairs::Pairs;
+use topology::topology;
+
+/// For packets that are sent to see where they go, answered or not: the second is a
+/// retransmission.
+const BRIEF: Patience = Patience {
+    interval: Duration::from_millis(60),
+    attempts: 2,
+};
+
+/// A lab with an applier at work, and traffic through it.
+pub struct Scene<'a> {
+    /// The lab.
+    pub lab: Lab,
+    /// Traffic through it.
+    pub traffic: Traffic,
+    /// What the clause was given.
+    pub cx: &'a mut Context,
+    pairs: Pairs,
+    keepalive: Option<applier::Keepalive>,
+}
+
+impl<'a> Scene<'a> {
+    /// Builds the lab, runs `apply`, starts the keepalive and waits until every line carries new
+    /// flows.
+    ///
+    /// # Errors
+    ///
+    /// If the applier fails, or a line carries none in the time for a line's return.
+    pub fn set(cx: &'a mut Context) -> Result<Self, Trouble> {
+        let mut scene = Self::applied(cx)?;
+        scene.cx.events.note("keepalive");
+        scene.keepalive = Some(scene.cx.applier.keepalive()?);
+        let all: Vec<usize> = (0..scene.lab.topology().lines.len()).collect();
+        scene.until("every line carries new flows", |seen| {
+            seen.all_answered && all.iter().all(|&line| seen.answered_by[line] > 0)
+        })?;
+        Ok(scene)
+    }
+
+    /// Builds the lab and runs `apply`, no more.
+    ///
+    /// # Errors
+    ///
+    /// If the applier fails.
+    pub fn applied(cx: &'a mut Context) -> Result<Self, Trouble> {
+        cx.events.note("building the lab");
+        let mut lab = Lab::build(&cx.sandbox, topology(&cx.config)?)?;
+        lab.prepare_router(cx.rng.next_u32())?;
+        cx.events.note("apply");
+        cx.applier.apply()?;
+        lab.wait_router_links()?;
+        let traffic = lab.traffic(Options::default())?;
+        let pairs = Pairs::new(cx, &lab);
+        Ok(Self {
+            lab,
+            traffic,
+            cx,
+            pairs,
+            keepalive: None,
+        })
+    }
+
+    /// Begins a flow of a client and a server that have had none together.
+    pub fn begin(&mut self, protocol: Protocol) -> FlowId {
+        let (client, server) = self.pairs.next(&mut self.cx.rng);
+        self.traffic.begin(client, server, protocol)
+    }
+
+    /// Begins so many flows, TCP and UDP by turns, and sees each to its outcome.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn open(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
+        let flows = (0..count)
+            .map(|number| self.begin(protocol(number)))
+            .collect();
+        self.finish()?;
+        Ok(flows)
+    }
+
+    /// One more exchange on each of these flows, each to its outcome.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn ask(&mut self, flows: &[FlowId]) -> Result<(), Trouble> {
+        for &flow in flows {
+            self.traffic.ask(flow);
+        }
+        self.finish()
+    }
+
+    /// Begins so many flows as [`Scene::open`] does, without patience for answers that may never
+    /// come.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn open_in_vain(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
+        self.traffic.set_patience(BRIEF);
+        let flows = self.open(count);
+        self.traffic.set_patience(Patience::default());
+        flows
+    }
+
+    /// One more exchange on each of these flows, without patience for answers that may never
+    /// come.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn ask_in_vain(&mut self, flows: &[FlowId]) -> Result<(), Trouble> {
+        self.traffic.set_patience(BRIEF);
+        let asked = self.ask(flows);
+        self.traffic.set_patience(Patience::default());
+        asked
+    }
+
+    /// Goes on until every exchange has its outcome.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn finish(&mut self) -> Result<(), Trouble> {
+        self.traffic.finish().map_err(|source| Trouble::System {
+            doing: "making traffic",
+            source,
+        })
+    }
+
+    /// A server that no flow was with, for flows that the lab's clients do not make.
+    pub fn server(&mut self) -> Ipv4Addr {
+        self.pairs.server()
+    }
+
+    /// Breaks a line.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn break_line(&mut self, line: usize, fault: Fault) -> Result<Instant, Trouble> {
+        self.cx
+            .events
+            .note(format!("{}: {}", self.name(line), fault.name()));
+        let at = Instant::now();
+        self.lab.break_line(line, fault)?;
+        Ok(at)
+    }
+
+    /// Repairs a line.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn repair(&mut self, line: usize) -> Result<Instant, Trouble> {
+        self.cx
+            .events
+            .note(format!("{}: repaired", self.name(line)));
+        let at = Instant::now();
+        self.lab.repair(line)?;
+        Ok(at)
+    }
+
+    /// The line's name.
+    pub fn name(&self, line: usize) -> String {
+        self.cx.config.lines[line].name.clone()
+    }
+
+    /// Each line's own address, in order.
+    pub fn own_addresses(&self) -> Vec<Ipv4Addr> {
+        self.lab
+            .topology()
+            .lines
+            .iter()
+            .map(|line| line.router.addr())
+            .collect()
+    }
+
+    /// Ends the play: the keepalive stops, and the verdict stands only if nothing was lost on
+    /// the way to it.
+    ///
+    /// # Errors
+    ///
+    /// If the keepalive ended by itself, or a capture cannot say what it lost.
+    pub fn verdict(mut self, judgement: Judgement) -> Result<Judgement, Trouble> {
+        if let Some(keepalive) = self.keepalive.take() {
+            keepalive.stop()?;
+        }
+        let lost = self.traffic.lost();
+        let lost = lost.map_err(|source| Trouble::System {
+            doing: "asking the captures",
+            source,
+        })?;
+        if lost > 0 {
+            return Err(Trouble::Lab(format!("the captures lost {lost} frames")));
+        }
+        let dropped = self.lab.conntrack_losses();
+        if dropped > 0 {
+            return Err(Trouble::Lab(format!(
+                "connection tracking lost {dropped} entries"
+            )));
+        }
+        Ok(judgement.with("packets", self.traffic.ledger().packets()))
+    }
+}
+
+/// TCP and UDP by turns.
+pub fn protocol(number: usize) -> Protocol {
+    if number.is_multiple_of(2) {
+        Protocol::Tcp
+    } else {
+        Protocol::Udp
+    }
+}

@@ -1,0 +1,146 @@
+//! Waiting for new flows to go where they should, within the contract's time.
+
+use std::time::{Duration, Instant};
+
+use multiwan::config::Config;
+use multiwan_lab::traffic::Patience;
+
+use super::Scene;
+use crate::judgement::Trouble;
+
+/// New flows per look at where they go. Should a line have only a fifth of them, the chance that
+/// all of a batch miss it is 4e-13.
+const BATCH: usize = 128;
+
+/// How long such a look waits for answers, which take well under a millisecond each. An answer
+/// that a stalled machine delays makes it look once more.
+const GLANCE: Patience = Patience {
+    interval: Duration::from_millis(60),
+    attempts: 1,
+};
+
+/// A look takes less, also on a slow machine: what it takes beyond this, the machine stood still.
+const UNHURRIED: Duration = Duration::from_millis(250);
+
+impl Scene<'_> {
+    /// Waits until new flows avoid a line and all succeed. When the first batch that did was
+    /// begun.
+    ///
+    /// # Errors
+    ///
+    /// If they do not in the time that the contract gives for a line's death.
+    pub fn until_avoided(&mut self, line: usize) -> Result<Instant, Trouble> {
+        let what = format!("all new flows succeed without {}", self.name(line));
+        self.until(&what, |seen| {
+            seen.all_answered && seen.answered_by[line] == 0
+        })
+    }
+
+    /// Waits until new flows use a line again and all succeed. When the first batch that did was
+    /// begun.
+    ///
+    /// # Errors
+    ///
+    /// If they do not in the time that the contract gives for a line's return.
+    pub fn until_used(&mut self, line: usize) -> Result<Instant, Trouble> {
+        let what = format!("new flows use {} and all succeed", self.name(line));
+        self.until(&what, |seen| {
+            seen.all_answered && seen.answered_by[line] > 0
+        })
+    }
+
+    /// Looks at batches of new flows until they are as wanted.
+    pub(super) fn until(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&Glance) -> bool,
+    ) -> Result<Instant, Trouble> {
+        self.traffic.set_patience(GLANCE);
+        let result = self.look_until(what, wanted);
+        self.traffic.set_patience(Patience::default());
+        self.cx
+            .events
+            .note(if result.is_ok() { what } else { "not in time" });
+        result
+    }
+
+    fn look_until(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&Glance) -> bool,
+    ) -> Result<Instant, Trouble> {
+        let patience = self.cx.deadlines.honoured;
+        let began = Instant::now();
+        let mut stalled = Duration::ZERO;
+        loop {
+            let batch_began = Instant::now();
+            let seen = self.glance()?;
+            if wanted(&seen) {
+                return Ok(batch_began);
+            }
+            stalled += batch_began.elapsed().saturating_sub(UNHURRIED);
+            // A batch that begins before the deadline is looked at to its end.
+            if began.elapsed() <= patience {
+                continue;
+            }
+            if stalled > patience / 4 {
+                return Err(Trouble::Lab(format!(
+                    "{what}: not seen, but the machine stood still for {} ms of {}",
+                    stalled.as_millis(),
+                    patience.as_millis()
+                )));
+            }
+            return Err(Trouble::Unmet {
+                promise: what.to_owned(),
+                waited: patience,
+                seen: seen.describe(&self.cx.config),
+                output: self
+                    .keepalive
+                    .as_ref()
+                    .map(|daemon| daemon.output())
+                    .unwrap_or_default(),
+            });
+        }
+    }
+
+    fn glance(&mut self) -> Result<Glance, Trouble> {
+        let flows = self.open(BATCH)?;
+        let mut seen = Glance {
+            all_answered: true,
+            answered_by: vec![0; self.lab.topology().lines.len()],
+            answered: 0,
+        };
+        for flow in flows {
+            if !self.traffic.flow(flow).answered() {
+                seen.all_answered = false;
+                continue;
+            }
+            seen.answered += 1;
+            if let Some(line) = self.traffic.ledger().line(flow) {
+                seen.answered_by[line] += 1;
+            }
+        }
+        Ok(seen)
+    }
+}
+
+/// Where a batch of new flows went.
+pub(super) struct Glance {
+    pub(super) all_answered: bool,
+    answered: usize,
+    pub(super) answered_by: Vec<usize>,
+}
+
+impl Glance {
+    fn describe(&self, config: &Config) -> String {
+        let by = config.lines.iter().zip(&self.answered_by);
+        let by: Vec<String> = by
+            .map(|(line, count)| format!("{count} by {}", line.name))
+            .collect();
+        format!(
+            "of the last {BATCH} new flows {} were answered ({})",
+            self.answered,
+            by.join(", ")
+        )
+    }
+}

@@ -1,6 +1,8 @@
 //! Faults in a modem or on its link, and their repair.
 
-use multiwan_kernel::nft::{Base, Chain, Family, Hook, Kind, Netfilter, Policy, Table};
+use std::io;
+
+use multiwan_kernel::nft::{self, Base, Chain, Family, Hook, Kind, Netfilter, Policy, Table};
 
 use crate::error::Error;
 use crate::host;
@@ -13,20 +15,33 @@ pub enum Fault {
     Carrier,
     /// The modem hangs: carrier stays, nothing gets in or out, ARP is not answered.
     Silent,
+    /// Somebody takes the router's own card down.
+    AdminDown,
+    /// The provider is dead behind a modem that lives: what is for the modem itself is answered.
+    Upstream,
+    /// The modem drops all that it gets, but still sends: its own ARP says that it lives.
+    HalfDead,
 }
 
 impl Fault {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::Carrier, Self::Silent, Self::AdminDown, Self::Upstream, Self::HalfDead];
+
     /// The word for it on command lines and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Carrier => "carrier",
             Self::Silent => "silent",
+            Self::AdminDown => "admin-down",
+            Self::Upstream => "upstream",
+            Self::HalfDead => "half-dead",
         }
     }
 }
 
-/// The table that swallows a silent modem's frames.
-const SILENCE: &str = "silence";
+/// The table that swallows a broken modem's packets.
+const BROKEN: &str = "broken";
 
 impl Lab {
     /// Breaks a line, counted from 0. A line that is broken already is repaired first.
@@ -39,11 +54,11 @@ impl Lab {
         let modem = &mut self.modems[line];
         match fault {
             Fault::Carrier => modem.host.change([host::down(modem.lan.index)])?,
-            Fault::Silent => modem.netfilter(|netfilter, device| {
-                netfilter
-                    .replace(&silence(device))
-                    .map_err(std::io::Error::other)
-            })?,
+            Fault::AdminDown => self.router.change([host::down(modem.router_card.index)])?,
+            Fault::Silent | Fault::Upstream | Fault::HalfDead => {
+                let table = broken(fault, &modem.lan.name);
+                modem.netfilter(|netfilter| netfilter.replace(&table))?;
+            }
         }
         modem.fault = Some(fault);
         Ok(())
@@ -57,24 +72,20 @@ impl Lab {
     ///
     /// Says what the modem's kernel refused.
     pub fn repair(&mut self, line: usize) -> Result<(), Error> {
-        let topology = &self.topology.lines[line];
+        let address = self.topology.lines[line].router.addr();
         let modem = &mut self.modems[line];
         match modem.fault.take() {
             None => {}
             Some(Fault::Carrier) => modem.host.change([
                 host::up(modem.lan.index),
                 // Lost with the device, as all its neighbours.
-                host::neighbour(
-                    modem.lan.index,
-                    topology.router.addr(),
-                    modem.router_card.mac,
-                ),
+                host::neighbour(modem.lan.index, address, modem.router_card.mac),
             ])?,
-            Some(Fault::Silent) => modem.netfilter(|netfilter, _| {
-                netfilter
-                    .delete(Family::Netdev, SILENCE)
-                    .map_err(std::io::Error::other)
-            })?,
+            Some(Fault::AdminDown) => self.router.change([host::up(modem.router_card.index)])?,
+            Some(fault @ (Fault::Silent | Fault::Upstream | Fault::HalfDead)) => {
+                let family = broken(fault, &modem.lan.name).family;
+                modem.netfilter(|netfilter| netfilter.delete(family, BROKEN))?;
+            }
         }
         Ok(())
     }
@@ -83,36 +94,32 @@ impl Lab {
 impl Modem {
     fn netfilter(
         &self,
-        act: impl FnOnce(&mut Netfilter, &str) -> std::io::Result<()>,
+        act: impl FnOnce(&mut Netfilter) -> Result<(), nft::Error>,
     ) -> Result<(), Error> {
-        self.host.enter(|| {
-            let mut netfilter = Netfilter::open().map_err(std::io::Error::other)?;
-            act(&mut netfilter, &self.lan.name)
-        })
+        self.host
+            .enter(|| Netfilter::open().and_then(|mut open| act(&mut open)).map_err(io::Error::other))
     }
 }
 
-/// Drops what comes in before the modem sees it and what goes out after: both ways, since a
-/// modem that still sends revives its line by its own ARP.
-fn silence(device: &str) -> Table {
-    let chain = |name: &str, hook| Chain {
-        name: name.to_owned(),
-        base: Some(Base {
-            kind: Kind::Filter,
-            hook,
-            priority: 0,
-            device: Some(device.to_owned()),
-            policy: Policy::Drop,
-        }),
-        rules: Vec::new(),
+/// The table that makes a modem drop what its fault says, on the router's side or between its
+/// sides.
+fn broken(fault: Fault, lan: &str) -> Table {
+    let on_lan: &[Hook] = match fault {
+        // Before it sees anything and after it has sent: a modem that still sends revives its
+        // line by its own ARP.
+        Fault::Silent => &[Hook::Ingress, Hook::Egress],
+        Fault::HalfDead => &[Hook::Ingress],
+        _ => &[],
     };
-    Table {
-        family: Family::Netdev,
-        name: SILENCE.to_owned(),
-        dormant: false,
-        chains: vec![
-            chain("incoming", Hook::Ingress),
-            chain("outgoing", Hook::Egress),
-        ],
+    let family = if on_lan.is_empty() { Family::Ip } else { Family::Netdev };
+    let hooks = if on_lan.is_empty() { &[Hook::Forward] } else { on_lan };
+    let mut table = Table::new(family, BROKEN);
+    for (name, &hook) in ["first", "second"].into_iter().zip(hooks) {
+        let mut base = Base::new(Kind::Filter, hook, 0).policy(Policy::Drop);
+        if family == Family::Netdev {
+            base = base.device(lan);
+        }
+        table.chains.push(Chain::base(name, base));
     }
+    table
 }

@@ -25,8 +25,14 @@ pub const FOUR_TO_ONE: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/four-to-one.toml"),
 };
 
+/// Two lines of equal weight, and a target beyond their gateways.
+pub const TWO_LINES_TARGETS: Builtin = Builtin {
+    name: "two-lines-targets",
+    toml: include_str!("../../fixtures/configs/two-lines-targets.toml"),
+};
+
 /// All of the suite's own.
-pub const BUILTIN: &[Builtin] = &[TWO_LINES, FOUR_TO_ONE];
+pub const BUILTIN: &[Builtin] = &[TWO_LINES, FOUR_TO_ONE, TWO_LINES_TARGETS];
 
 /// A configuration read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ mod fault;
 mod host;
 mod hygiene;
 mod lab;
+mod modem;
 mod netns;
 pub mod sandbox;
 mod topology;

@@ -2,13 +2,13 @@
 
 use multiwan_lab::Fault;
 
-use crate::clause::{Clause, Kind, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&CARRIER, &SILENT];
+pub(super) const CLAUSES: &[&Clause] = &[&CARRIER, &SILENT, &ADMIN_DOWN, &UPSTREAM];
 
 static CARRIER: Clause = Clause {
     id: "dead.carrier",
@@ -39,6 +39,38 @@ static SILENT: Clause = Clause {
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Silent),
+};
+
+static ADMIN_DOWN: Clause = Clause {
+    id: "dead.admin-down",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3", "3.2"],
+    promise: "When somebody takes a line's card down, new connections use the lines that work.",
+    method: "The router's card of the first line is taken down. Once a batch of new connections \
+        succeeds without it (in the time that the contract gives), 1,000 more are opened: each \
+        must be answered, and none may leave by the dead line.",
+    needs: &[],
+    configurations: &[TWO_LINES],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: |cx| new_connections_avoid_it(cx, Fault::AdminDown),
+};
+
+static UPSTREAM: Clause = Clause {
+    id: "dead.upstream",
+    kind: Kind::Behaviour,
+    how_to: &["1.3"],
+    promise: "When a provider is dead behind a modem that lives, new connections use the lines \
+        that work.",
+    method: "The first line's modem answers for itself, but passes nothing on; a target beyond the \
+        gateways is described. Once a batch of new connections succeeds without the line (in the \
+        time that the contract gives), 1,000 more are opened: each must be answered, and none may \
+        leave by the dead line.",
+    needs: &[Need::Claimed(Feature::Targets)],
+    configurations: &[TWO_LINES_TARGETS],
+    fits: |config| config.lines.len() > 1 && !config.keepalive.targets.is_empty(),
+    tests: Tests::None,
+    judge: |cx| new_connections_avoid_it(cx, Fault::Upstream),
 };
 
 fn new_connections_avoid_it(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {

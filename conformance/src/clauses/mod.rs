@@ -1,6 +1,7 @@
 //! The clauses, one file per area, and the list of them all.
 
 mod dead;
+mod keepalive;
 mod local;
 mod nat;
 mod recover;
@@ -19,6 +20,7 @@ pub const AREAS: &[&[&Clause]] = &[
     recover::CLAUSES,
     local::CLAUSES,
     nat::CLAUSES,
+    keepalive::CLAUSES,
 ];
 
 /// Every clause.

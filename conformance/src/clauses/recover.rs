@@ -3,13 +3,13 @@
 use multiwan_lab::Fault;
 
 use super::dead::milliseconds;
-use crate::clause::{Clause, Kind, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&KEEPALIVE];
+pub(super) const CLAUSES: &[&Clause] = &[&KEEPALIVE, &UPSTREAM, &ROUTES_RESTORED];
 
 static KEEPALIVE: Clause = Clause {
     id: "recover.keepalive",
@@ -24,14 +24,46 @@ static KEEPALIVE: Clause = Clause {
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
-    judge: keepalive,
+    judge: |cx| used_again(cx, Fault::Silent),
 };
 
-fn keepalive(cx: &mut Context) -> Result<Judgement, Trouble> {
+static UPSTREAM: Clause = Clause {
+    id: "recover.upstream",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A provider that is back behind a modem that never was dead is noticed.",
+    method: "The first line's modem passes nothing on until new connections avoid it, and is \
+        repaired. In the time that the contract gives, new connections must use the line again \
+        and succeed on it, each with three exchanges.",
+    needs: &[Need::Claimed(Feature::Targets)],
+    configurations: &[TWO_LINES_TARGETS],
+    fits: |config| config.lines.len() > 1 && !config.keepalive.targets.is_empty(),
+    tests: Tests::None,
+    judge: |cx| used_again(cx, Fault::Upstream),
+};
+
+static ROUTES_RESTORED: Clause = Clause {
+    id: "recover.routes-restored",
+    kind: Kind::Behaviour,
+    how_to: &["2.4", "3.2"],
+    promise: "A line whose card was down works again once it is up, for connections that are \
+        pinned to it too: the kernel drops its routes, and somebody restores them.",
+    method: "The router's card of the first line is taken down until new connections avoid it, and \
+        up again. In the time that the contract gives, new connections must use the line again \
+        and succeed on it, each with three exchanges: all but the first packet go by the line's \
+        own table.",
+    needs: &[],
+    configurations: &[TWO_LINES],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: |cx| used_again(cx, Fault::AdminDown),
+};
+
+fn used_again(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
     const FLOWS: usize = 400;
     const LINE: usize = 0;
     let mut scene = Scene::set(cx)?;
-    scene.break_line(LINE, Fault::Silent)?;
+    scene.break_line(LINE, fault)?;
     scene.until_avoided(LINE)?;
     let repaired_at = scene.repair(LINE)?;
     let used_at = scene.until_used(LINE)?;

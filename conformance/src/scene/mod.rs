@@ -147,6 +147,23 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Lets time pass with the Internet and the captures at work.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn pause(&mut self, time: Duration) -> Result<(), Trouble> {
+        let end = Instant::now() + time;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            let turned = self.traffic.turn(left);
+            turned.map_err(|source| Trouble::System {
+                doing: "making traffic",
+                source,
+            })?;
+        }
+        Ok(())
+    }
+
     /// A server that no flow was with, for flows that the lab's clients do not make.
     pub fn server(&mut self) -> Ipv4Addr {
         self.pairs.server()

@@ -1,0 +1,106 @@
+//! How lines are watched (how-to 2.4).
+
+use std::time::Instant;
+
+use crate::clause::{Clause, Kind, Tests};
+use crate::configuration::TWO_LINES;
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE];
+
+static NO_ECHO: Clause = Clause {
+    id: "keepalive.no-echo",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A gateway that drops echo requests is not dead.",
+    method: "Every modem stops answering ICMP echo requests to itself; ARP is answered. For as \
+        long as it would take to call a line dead, new connections are opened: each must be \
+        answered, and at the end all lines must carry new ones.",
+    needs: &[],
+    configurations: &[TWO_LINES],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: no_echo,
+};
+
+fn no_echo(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let mut scene = Scene::set(cx)?;
+    scene.cx.events.note("gateways drop echo");
+    for line in 0..scene.cx.lines().len() {
+        scene
+            .lab
+            .modem(line)
+            .set("ipv4/icmp_echo_ignore_all", "1")?;
+    }
+    stays_alive(scene, |_, _| Ok(()))
+}
+
+static MAC_CHANGE: Clause = Clause {
+    id: "keepalive.mac-change",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A gateway whose Ethernet address toggles is not dead.",
+    method: "Each modem changes its Ethernet address at every look, back and forth between two, and \
+        says so as a modem would. For as long as it would take to call a line dead, new \
+        connections are opened: each must be answered, and at the end all lines must carry new \
+        ones.",
+    needs: &[],
+    configurations: &[TWO_LINES],
+    fits: |config| config.lines.len() > 1,
+    tests: Tests::None,
+    judge: mac_change,
+};
+
+fn mac_change(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let scene = Scene::set(cx)?;
+    stays_alive(scene, |scene, look| {
+        for line in 0..scene.cx.lines().len() {
+            scene.lab.change_modem_mac(line, look.is_multiple_of(2))?;
+        }
+        Ok(())
+    })
+}
+
+/// New connections in batches for as long as a death takes to be honoured, each batch after
+/// `disturb` with its number.
+fn stays_alive(
+    mut scene: Scene<'_>,
+    mut disturb: impl FnMut(&mut Scene<'_>, usize) -> Result<(), Trouble>,
+) -> Result<Judgement, Trouble> {
+    const BATCH: usize = 64;
+    let keepalive = &scene.cx.config.keepalive;
+    let long = (keepalive.interval + keepalive.timeout) * (keepalive.failures + 1);
+    let began = Instant::now();
+    let mut connections = 0;
+    let mut unanswered = 0;
+    let mut last = Vec::new();
+    let mut look = 0;
+    while began.elapsed() < long {
+        disturb(&mut scene, look)?;
+        last = scene.open(BATCH)?;
+        connections += last.len();
+        let answered = last
+            .iter()
+            .filter(|&&flow| scene.traffic.flow(flow).answered())
+            .count();
+        unanswered += last.len() - answered;
+        look += 1;
+        scene.pause(scene.cx.config.keepalive.interval / 4)?;
+    }
+    let ledger = scene.traffic.ledger();
+    let idle = (0..scene.cx.lines().len())
+        .find(|&line| !last.iter().any(|&flow| ledger.line(flow) == Some(line)));
+    let judgement = match idle {
+        _ if unanswered > 0 => {
+            Judgement::failed(format!("{unanswered} of {connections} were not answered"))
+        }
+        Some(line) => Judgement::failed(format!(
+            "{} carried none of the last {BATCH} new connections",
+            scene.name(line)
+        )),
+        None => Judgement::passed(),
+    };
+    scene.verdict(judgement.with("connections", connections))
+}

@@ -25,8 +25,13 @@ pub enum Fault {
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 5] =
-        [Self::Carrier, Self::Silent, Self::AdminDown, Self::Upstream, Self::HalfDead];
+    pub const ALL: [Self; 5] = [
+        Self::Carrier,
+        Self::Silent,
+        Self::AdminDown,
+        Self::Upstream,
+        Self::HalfDead,
+    ];
 
     /// The word for it on command lines and in reports.
     pub fn name(self) -> &'static str {
@@ -96,8 +101,11 @@ impl Modem {
         &self,
         act: impl FnOnce(&mut Netfilter) -> Result<(), nft::Error>,
     ) -> Result<(), Error> {
-        self.host
-            .enter(|| Netfilter::open().and_then(|mut open| act(&mut open)).map_err(io::Error::other))
+        self.host.enter(|| {
+            Netfilter::open()
+                .and_then(|mut open| act(&mut open))
+                .map_err(io::Error::other)
+        })
     }
 }
 
@@ -111,8 +119,16 @@ fn broken(fault: Fault, lan: &str) -> Table {
         Fault::HalfDead => &[Hook::Ingress],
         _ => &[],
     };
-    let family = if on_lan.is_empty() { Family::Ip } else { Family::Netdev };
-    let hooks = if on_lan.is_empty() { &[Hook::Forward] } else { on_lan };
+    let family = if on_lan.is_empty() {
+        Family::Ip
+    } else {
+        Family::Netdev
+    };
+    let hooks = if on_lan.is_empty() {
+        &[Hook::Forward]
+    } else {
+        on_lan
+    };
     let mut table = Table::new(family, BROKEN);
     for (name, &hook) in ["first", "second"].into_iter().zip(hooks) {
         let mut base = Base::new(Kind::Filter, hook, 0).policy(Policy::Drop);

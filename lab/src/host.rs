@@ -326,10 +326,11 @@ pub(crate) fn neighbour(index: u32, address: Ipv4Addr, mac: Mac) -> Change {
     Change::replace(what, RouteNetlinkMessage::NewNeighbour(message))
 }
 
-/// Leaves what comes in on a device for the ports of frames to the lab, see [`FRAME_PORTS_START`].
+/// Leaves what comes in on a device for the ports of frames to the lab, see [`FRAME_PORTS_START`];
+/// where `to` is given, only what is for that network.
 ///
 /// The rule must come before the one that looks up the table `local`, which moves to make room.
-pub(crate) fn frame_ports(devices: &[&Device]) -> Vec<Change> {
+pub(crate) fn frame_ports(devices: &[&Device], to: Option<Ipv4Net>) -> Vec<Change> {
     let rule = |priority: u32, action: RuleAction| {
         let mut rule = RuleMessage::default();
         rule.header.family = netlink_packet_route::AddressFamily::Inet;
@@ -356,6 +357,11 @@ pub(crate) fn frame_ports(devices: &[&Device]) -> Vec<Change> {
             .push(RuleAttribute::Iifname(device.name.clone()));
         rule.attributes
             .push(RuleAttribute::DestinationPortRange(ports));
+        if let Some(to) = to {
+            rule.header.dst_len = to.prefix_len();
+            rule.attributes
+                .push(RuleAttribute::Destination(to.network().into()));
+        }
         let what = format!("leaving the frames' ports on {} to the lab", device.name);
         changes.push(Change::create(what, RouteNetlinkMessage::NewRule(rule)));
     }

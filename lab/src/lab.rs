@@ -70,7 +70,14 @@ impl Lab {
         topology.check()?;
         let mut router = Host::here("router")?;
         let mut switch = Host::create("switch", &[("bridge/bridge-nf-call-iptables", "0")])?;
-        let mut internet = Host::create("internet", &[])?;
+        // A router under test that sends a line's source by another line is answered by the right
+        // one, as where no provider filters: the Internet forwards between the modems, also what
+        // its own servers say.
+        let settings = [
+            ("ipv4/ip_forward", "1"),
+            ("ipv4/conf/all/accept_local", "1"),
+        ];
+        let mut internet = Host::create("internet", &settings)?;
 
         let br0 = device("br0", 2, mac(Part::Switch, 0));
         let lan_card = device(&topology.lan.interface, 2, mac(Part::Router, 0));
@@ -85,7 +92,7 @@ impl Lab {
 
         let cards: Vec<_> = modems.iter().map(|modem| &modem.internet_card).collect();
         let mut changes = vec![host::up(LOOPBACK), host::own(topology.servers)];
-        changes.extend(host::frame_ports(&cards));
+        changes.extend(host::frame_ports(&cards, Some(topology.servers)));
         for (number, line) in topology.lines.iter().enumerate() {
             let (ours, modems) = Topology::uplink(number);
             changes.push(host::address(
@@ -236,7 +243,7 @@ fn build_clients(
             host::address(card.index, Ipv4Net::new_assert(address, lan.prefix_len())),
             host::route(Ipv4Net::default(), lan.addr()),
         ];
-        changes.extend(host::frame_ports(&[&card]));
+        changes.extend(host::frame_ports(&[&card], None));
         host.change(changes)?;
         clients.push(Client {
             host,

@@ -17,6 +17,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::packet;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -75,6 +76,7 @@ pub struct Traffic {
     ports: Vec<Port>,
     servers: Vec<Port>,
     taps: Vec<Port>,
+    internet: Ipv4Net,
 }
 
 impl Lab {
@@ -123,6 +125,7 @@ impl Lab {
             ports,
             servers,
             taps,
+            internet: self.topology.servers,
         })
     }
 }
@@ -251,6 +254,7 @@ impl Traffic {
             ports,
             servers,
             taps,
+            internet,
         } = self;
         let mut happened = flows.begin_waiting(ports);
         for port in &mut *ports {
@@ -258,7 +262,8 @@ impl Traffic {
         }
         for server in servers {
             let mac = server.mac;
-            happened |= server.read(|seen, burst| server::answer(burst, mac, seen.bytes));
+            happened |=
+                server.read(|seen, burst| server::answer(burst, mac, *internet, seen.bytes));
             server.flush()?;
         }
         let now = Instant::now();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddrV4;
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::packet::Burst;
 
 use super::frame::{self, ACK, Ends, FIN, Frame, Header, PSH, RST, SYN};
@@ -59,8 +60,10 @@ impl Answer {
     }
 }
 
-/// Appends the answer to a frame that reached the Internet, if it asks for one.
-pub(crate) fn answer(burst: &mut Burst, mac: Mac, bytes: &[u8]) {
+/// Appends the answer to a frame that reached the Internet, if it asks one of the servers.
+///
+/// What a server has said comes back when no line has the address that it was said to.
+pub(crate) fn answer(burst: &mut Burst, mac: Mac, servers: Ipv4Net, bytes: &[u8]) {
     let Frame::Segment {
         from,
         ends,
@@ -70,6 +73,9 @@ pub(crate) fn answer(burst: &mut Burst, mac: Mac, bytes: &[u8]) {
     else {
         return;
     };
+    if !servers.contains(&ends.destination) {
+        return;
+    }
     let macs = (mac, from);
     match header {
         Header::Udp => {

@@ -133,10 +133,13 @@ fn judge(
     judged
 }
 
+const READ_ONLY: &str = "/proc/sys is read-only here; run the container with `podman run \
+    --security-opt unmask=/proc/sys` or `docker run --security-opt systempaths=unconfined`";
+
 /// The first need that is not met, as a reason.
 fn missing(needs: &[Need], mode: Mode, claimed: &[Feature]) -> Option<String> {
     needs.iter().find_map(|need| match need {
-        Need::Settings => (mode != Mode::Full).then(|| "/proc/sys is read-only here".to_owned()),
+        Need::Settings => (mode != Mode::Full).then(|| READ_ONLY.to_owned()),
         Need::Sysctl(path) => {
             let there = Path::new("/proc/sys").join(path).exists();
             (!there).then(|| format!("this kernel has no {}", path.replace('/', ".")))

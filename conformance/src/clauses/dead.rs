@@ -18,7 +18,7 @@ static CARRIER: Clause = Clause {
     method: "The first line's cable comes out. Once a batch of new connections succeeds without \
         it (in the time that the contract gives), 1,000 more are opened: each must be answered, \
         and none may leave by the dead line.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
@@ -34,7 +34,7 @@ static SILENT: Clause = Clause {
     method: "The first line's modem drops all that it gets and would send, ARP too. Once a batch \
         of new connections succeeds without it (in the time that the contract gives), 1,000 more \
         are opened: each must be answered, and none may leave by the dead line.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
@@ -49,7 +49,7 @@ static ADMIN_DOWN: Clause = Clause {
     method: "The router's card of the first line is taken down. Once a batch of new connections \
         succeeds without it (in the time that the contract gives), 1,000 more are opened: each \
         must be answered, and none may leave by the dead line.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
@@ -66,7 +66,7 @@ static UPSTREAM: Clause = Clause {
         gateways is described. Once a batch of new connections succeeds without the line (in the \
         time that the contract gives), 1,000 more are opened: each must be answered, and none may \
         leave by the dead line.",
-    needs: &[Need::Claimed(Feature::Targets)],
+    needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
     fits: |config| config.lines.len() > 1 && !config.keepalive.targets.is_empty(),
     tests: Tests::None,

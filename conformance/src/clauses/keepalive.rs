@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::clause::{Clause, Kind, Tests};
+use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
@@ -18,7 +18,7 @@ static NO_ECHO: Clause = Clause {
     method: "Every modem stops answering ICMP echo requests to itself; ARP is answered. For as \
         long as it would take to call a line dead, new connections are opened: each must be \
         answered, and at the end all lines must carry new ones.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
@@ -46,7 +46,7 @@ static MAC_CHANGE: Clause = Clause {
         says so as a modem would. For as long as it would take to call a line dead, new \
         connections are opened: each must be answered, and at the end all lines must carry new \
         ones.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use multiwan_lab::traffic::{FlowId, Protocol};
 use socket2::{Domain, Socket, Type};
 
-use crate::clause::{Clause, Kind, Tests};
+use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
 use crate::judge::shares;
@@ -24,7 +24,7 @@ static UNBOUND: Clause = Clause {
     method: "Sockets of the router, TCP and UDP by turns, connect to distinct servers without \
         binding. Each must be answered; every packet must have the address of the line that it \
         leaves by; the lines' counts are tested by the exact binomial test.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::Shares(1),
@@ -63,7 +63,7 @@ static BOUND: Clause = Clause {
     method: "Sockets of the router, TCP and UDP by turns, bind to each line's address and connect \
         to 300 servers. Each must be answered, and every packet must leave by the line whose \
         address it has.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |_| true,
     tests: Tests::None,

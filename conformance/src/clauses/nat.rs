@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use multiwan_lab::Fault;
 
-use crate::clause::{Clause, Kind, Tests};
+use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
@@ -21,7 +21,7 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
         hangs, and is repaired; all ask again in every phase while new ones open, and segments \
         that connection tracking cannot make sense of are mixed in. The source of every IPv4 \
         packet that leaves a line must be that line's address.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,

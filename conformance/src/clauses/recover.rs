@@ -20,7 +20,7 @@ static KEEPALIVE: Clause = Clause {
         a word of its own: it does not ask for the router by ARP. In the time that the contract \
         gives, new connections must use the line again and succeed on it, each with three \
         exchanges.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
@@ -35,7 +35,7 @@ static UPSTREAM: Clause = Clause {
     method: "The first line's modem passes nothing on until new connections avoid it, and is \
         repaired. In the time that the contract gives, new connections must use the line again \
         and succeed on it, each with three exchanges.",
-    needs: &[Need::Claimed(Feature::Targets)],
+    needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
     fits: |config| config.lines.len() > 1 && !config.keepalive.targets.is_empty(),
     tests: Tests::None,
@@ -52,7 +52,7 @@ static ROUTES_RESTORED: Clause = Clause {
         up again. In the time that the contract gives, new connections must use the line again \
         and succeed on it, each with three exchanges: all but the first packet go by the line's \
         own table.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,

@@ -12,7 +12,7 @@ use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage, R
 use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleMessage};
 use multiwan_lab::{Error, Host};
 
-use crate::clause::{Clause, Kind, Tests};
+use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
@@ -28,7 +28,7 @@ static LAYOUT: Clause = Clause {
     method: "After `apply` the router's kernel is asked by netlink for what `ip address`, `ip \
         rule` and `ip route list table …` show. Every line that the how-to prints must be there, \
         and main must have no route with a gateway; what else is there is not judged.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.iter().all(|line| line.gateway.is_some()),
     tests: Tests::None,

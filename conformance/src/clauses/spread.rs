@@ -1,6 +1,6 @@
 //! How new connections are spread over the lines (how-to 2.3.3).
 
-use crate::clause::{Clause, Kind, Tests};
+use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
 use crate::judge::shares;
@@ -20,7 +20,7 @@ static EVEN: Clause = Clause {
     how_to: &["1.2", "1.3", "2.3.3"],
     promise: "Lines of equal weight get equally many new connections.",
     method: METHOD,
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1 && config.lines.iter().all(|line| line.weight == 1),
     tests: Tests::Shares(1),
@@ -33,7 +33,7 @@ static WEIGHTED: Clause = Clause {
     how_to: &["2.3.3"],
     promise: "Lines get new connections in proportion to their weights.",
     method: METHOD,
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[FOUR_TO_ONE],
     fits: |config| config.lines.iter().any(|line| line.weight > 1),
     tests: Tests::Shares(1),

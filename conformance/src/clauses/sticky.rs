@@ -3,7 +3,7 @@
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
-use crate::clause::{Clause, Kind, Tests};
+use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
@@ -19,7 +19,7 @@ static EVERY_PACKET: Clause = Clause {
     method: "1,500 connections of distinct pairs, TCP and UDP, ask five times each while others \
         open beside them, and close. Every packet that leaves is attributed to its connection: \
         none may leave by a second line or with a second source, and each request is answered.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,
@@ -64,7 +64,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
         pass by a modem that hangs, and new connections avoid it. Every old connection asks again, \
         while it is dead and after its repair: no packet of a connection may leave by a second \
         line or with a second source, and those of live lines are answered.",
-    needs: &[],
+    needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1,
     tests: Tests::None,

@@ -1,7 +1,7 @@
 //! The sandbox: user, network, mount and process namespaces that the lab lives and dies in.
 //!
 //! Entering needs no root. It must happen while the process has one thread, so a binary calls
-//! [`enter`] first thing in `main`, and a test calls [`test`], which runs it anew in a process of
+//! [`enter`] first thing in `main`, and a test calls [`test()`], which runs it anew in a process of
 //! its own. The sandbox's own network namespace is the router; nothing in it has a link to the
 //! outside, and when its first process ends the kernel takes back all there was.
 

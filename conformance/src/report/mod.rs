@@ -133,18 +133,18 @@ impl Report {
     }
 
     /// The contract's exit status: 0 all judged clauses hold, 1 one failed, 4 some could not be
-    /// judged; `strict` makes a skip or an inconclusive clause a failure.
+    /// judged, or all were skipped; `strict` makes a skip or an inconclusive clause a failure.
     #[must_use]
     pub fn exit_status(&self, strict: bool) -> u8 {
         let Counts {
+            passed,
             failed,
             skipped,
             inconclusive,
-            ..
         } = self.counts();
         if failed > 0 || strict && skipped + inconclusive > 0 {
             1
-        } else if inconclusive > 0 {
+        } else if inconclusive > 0 || passed == 0 && skipped > 0 {
             4
         } else {
             0
@@ -211,7 +211,8 @@ pub(crate) mod tests {
     fn exit_status_by_the_contract() {
         use Kind::{Behaviour, Layout};
         use Status::{Failed, Inconclusive, Passed, Skipped};
-        let cases: [(bool, Verdicts, u8, u8); 9] = [
+        let cases: [(bool, Verdicts, u8, u8); 10] = [
+            (false, &[(Behaviour, Skipped), (Behaviour, Skipped)], 4, 1),
             (false, &[], 0, 0),
             (false, &[(Behaviour, Passed), (Layout, Passed)], 0, 0),
             (false, &[(Behaviour, Passed), (Behaviour, Skipped)], 0, 1),

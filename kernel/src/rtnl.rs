@@ -18,6 +18,12 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+/// So many changes go in one system call that all their answers have room in the socket.
+const AT_ONCE: usize = 64;
+
+/// A listing may be inconsistent, since something changed meanwhile (`NLM_F_DUMP_INTR`).
+const NLM_F_DUMP_INTR: u16 = libc::NLM_F_DUMP_INTR as u16;
+
 /// A blocking route netlink socket.
 pub struct Rtnl {
     socket: Socket,
@@ -86,10 +92,19 @@ impl Rtnl {
         })
     }
 
-    /// Makes changes in order, all in one system call.
+    /// Makes changes in order, many in one system call.
     ///
     /// The kernel goes on after a refused one; the first refusal is the error.
     pub fn change(&mut self, changes: impl IntoIterator<Item = Change>) -> Result<(), Error> {
+        let mut changes = changes.into_iter().peekable();
+        let mut refused = Ok(());
+        while changes.peek().is_some() {
+            refused = refused.and(self.change_some(changes.by_ref().take(AT_ONCE)));
+        }
+        refused
+    }
+
+    fn change_some(&mut self, changes: impl Iterator<Item = Change>) -> Result<(), Error> {
         let first = self.sequence + 1;
         let mut names = Vec::new();
         let mut request = Vec::new();
@@ -102,32 +117,30 @@ impl Rtnl {
             self.append(&mut request, message, flags | NLM_F_ACK);
             names.push(what);
         }
-        let name = |sequence: u32| names[(sequence - first) as usize].clone();
         let failed = |source| Error {
-            what: name(first),
+            what: names[0].clone(),
             source,
         };
+        self.socket.send(&request, 0).map_err(failed)?;
+        let mut refused = Ok(());
         let mut missing = names.len();
-        if missing > 0 {
-            self.socket.send(&request, 0).map_err(failed)?;
-        }
-        let mut refused = None;
         while missing > 0 {
-            for message in self.receive().map_err(failed)? {
+            for message in self.receive(first).map_err(failed)? {
                 let NetlinkPayload::Error(answer) = message.payload else {
                     continue;
                 };
                 missing -= 1;
-                if answer.code.is_some() && refused.is_none() {
-                    let what = name(message.header.sequence_number);
-                    refused = Some(Error {
-                        what,
+                if answer.code.is_some() {
+                    let place = (message.header.sequence_number - first) as usize;
+                    let error = Error {
+                        what: names[place].clone(),
                         source: answer.to_io(),
-                    });
+                    };
+                    refused = refused.and(Err(error));
                 }
             }
         }
-        refused.map_or(Ok(()), Err)
+        refused
     }
 
     /// Asks for one thing.
@@ -163,20 +176,30 @@ impl Rtnl {
             what: what.to_owned(),
             source,
         };
-        let mut request = Vec::new();
-        self.append(&mut request, question, flags);
-        self.socket.send(&request, 0).map_err(failed)?;
-        let mut answers = Vec::new();
-        loop {
-            for message in self.receive().map_err(failed)? {
-                match message.payload {
-                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
-                    NetlinkPayload::Error(answer) => return Err(failed(answer.to_io())),
-                    _ => return Ok(answers),
+        // The kernel says so when what it lists changed meanwhile: then it is listed again.
+        'again: loop {
+            let mut request = Vec::new();
+            self.append(&mut request, question.clone(), flags);
+            let sequence = self.sequence;
+            self.socket.send(&request, 0).map_err(failed)?;
+            let mut answers = Vec::new();
+            let mut interrupted = false;
+            loop {
+                for message in self.receive(sequence).map_err(failed)? {
+                    interrupted |= message.header.flags & NLM_F_DUMP_INTR != 0;
+                    match message.payload {
+                        NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+                        NetlinkPayload::Error(answer) => return Err(failed(answer.to_io())),
+                        NetlinkPayload::Done(done) if done.code != 0 => {
+                            return Err(failed(io::Error::from_raw_os_error(-done.code)));
+                        }
+                        _ if interrupted => continue 'again,
+                        _ => return Ok(answers),
+                    }
                 }
-            }
-            if flags & NLM_F_DUMP != NLM_F_DUMP {
-                return Ok(answers);
+                if flags & NLM_F_DUMP != NLM_F_DUMP {
+                    return Ok(answers);
+                }
             }
         }
     }
@@ -192,8 +215,8 @@ impl Rtnl {
         message.serialize(&mut request[start..]);
     }
 
-    /// The messages of one datagram, but for those that answer an earlier request.
-    fn receive(&mut self) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    /// The messages of one datagram, but for those that answer a request before `first`.
+    fn receive(&mut self, first: u32) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
         let mut received = mem::take(&mut self.received);
         received.clear();
         let length = self.socket.recv(&mut received, libc::MSG_TRUNC)?;
@@ -209,7 +232,9 @@ impl Rtnl {
             let message = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
             let length = (message.header.length as usize).next_multiple_of(4);
             rest = rest.get(length..).unwrap_or_default();
-            messages.push(message);
+            if (first..=self.sequence).contains(&message.header.sequence_number) {
+                messages.push(message);
+            }
         }
         self.received = received;
         Ok(messages)

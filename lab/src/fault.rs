@@ -79,7 +79,7 @@ impl Lab {
     pub fn repair(&mut self, line: usize) -> Result<(), Error> {
         let address = self.topology.lines[line].router.addr();
         let modem = &mut self.modems[line];
-        match modem.fault.take() {
+        match modem.fault {
             None => {}
             Some(Fault::Carrier) => modem.host.change([
                 host::up(modem.lan.index),
@@ -92,6 +92,7 @@ impl Lab {
                 modem.netfilter(|netfilter| netfilter.delete(family, BROKEN))?;
             }
         }
+        modem.fault = None;
         Ok(())
     }
 }

@@ -60,8 +60,14 @@ pub struct Captured<'a> {
 }
 
 impl Ring {
-    /// Makes a ring on a socket for `frames` frames, of which up to `keep` bytes are kept.
-    pub fn new(socket: PacketSocket, frames: usize, keep: usize) -> io::Result<Self> {
+    /// Makes a ring on a socket for `frames` frames, of which up to `keep` bytes are kept, and has
+    /// the socket receive `ethertype` from then on: nothing is seen before there is room for it.
+    pub fn new(
+        socket: PacketSocket,
+        ethertype: u16,
+        frames: usize,
+        keep: usize,
+    ) -> io::Result<Self> {
         const { assert!(size_of::<libc::tpacket2_hdr>() == 32) };
         // Header, address, room for the link-level header, and the kernel's alignment of 16.
         const OVERHEAD: usize = 80;
@@ -79,6 +85,7 @@ impl Ring {
         };
         sys::set_option(fd, libc::SOL_PACKET, libc::PACKET_RX_RING, &request)?;
         let mapping = Mapping::new(fd, blocks * BLOCK)?;
+        socket.receive_only(ethertype)?;
         Ok(Self {
             socket,
             mapping,

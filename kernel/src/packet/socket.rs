@@ -14,6 +14,7 @@ use super::sys;
 #[derive(Debug)]
 pub struct PacketSocket {
     socket: OwnedFd,
+    ifindex: u32,
 }
 
 impl PacketSocket {
@@ -28,7 +29,12 @@ impl PacketSocket {
             None,
         )?;
         sys::bind(socket.as_fd(), ifindex, ethertype)?;
-        Ok(Self { socket })
+        Ok(Self { socket, ifindex })
+    }
+
+    /// Receives this ethertype from now on.
+    pub(super) fn receive_only(&self, ethertype: u16) -> io::Result<()> {
+        sys::bind(self.as_fd(), self.ifindex, ethertype)
     }
 
     /// Sends past the device's queueing discipline (`PACKET_QDISC_BYPASS`).

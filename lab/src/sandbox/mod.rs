@@ -16,7 +16,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Gid, Uid, pipe2};
+use nix::unistd::{Gid, Uid, getpid, getppid, pipe2};
 
 pub use unavailable::{Stage, Unavailable};
 
@@ -61,9 +61,11 @@ impl Sandbox {
             source,
             seccomp: false,
         };
-        if network_namespace().map_err(open)? == outer {
+        // The environment can say anything; that this is what process 1 started cannot be made up.
+        let first = getpid().as_raw() == 2 && getppid().as_raw() == 1;
+        if !first || network_namespace().map_err(open)? == outer {
             return Err(open(io::Error::other(
-                "still in the caller's network namespace",
+                "this process is not in a sandbox of its own",
             )));
         }
         raise_descriptor_limit().map_err(|error| open(error.into()))?;
@@ -138,6 +140,7 @@ pub fn test(body: impl FnOnce(&Sandbox)) {
 ///
 /// Says what was refused and what to do about it.
 pub fn in_sandbox(mut command: Command) -> Result<Output, Unavailable> {
+    command.stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     spawn(command)?.wait_with_output().map_err(opening)
 }
@@ -150,7 +153,7 @@ pub fn in_sandbox(mut command: Command) -> Result<Output, Unavailable> {
 pub fn spawn(mut command: Command) -> Result<Child, Unavailable> {
     let outer = network_namespace().map_err(opening)?;
     let (mut reader, writer) = report_pipe()?;
-    let parent = Some(nix::unistd::getpid().as_raw());
+    let parent = Some(getpid().as_raw());
     sys::isolate_before_exec(&mut command, plan(&writer, parent));
     let child = command.env(OUTER, outer.to_string()).spawn();
     // The command keeps its end of the pipe for as long as it might be started again.

@@ -25,8 +25,8 @@ pub(super) struct Plan {
 /// middle one is process 1 of the new process namespace, which reaps orphans, heeds SIGTERM and
 /// SIGINT, and takes everything with it when it ends.
 ///
-/// Returns only in the innermost process, or with an error in the calling one. The calling
-/// process waits and ends with the same status.
+/// Returns in the innermost process, or with an error where it got to. The calling process waits
+/// and ends with the same status.
 pub(super) fn isolate(plan: &Plan) -> io::Result<()> {
     let mut flags = libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
     if plan.maps.is_some() {

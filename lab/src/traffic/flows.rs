@@ -33,7 +33,7 @@ pub(super) struct Flows {
     pub(super) router: Mac,
     pub(super) all: Vec<Flow>,
     pub(super) ledger: Ledger,
-    pub(super) patience: Patience,
+    patience: Patience,
     /// How many exchanges may be under way at once.
     pub(super) window: usize,
     under_way: usize,
@@ -108,6 +108,19 @@ impl Flows {
 
     pub(super) fn wait(&mut self, flow: FlowId, errand: Errand) {
         self.waiting.push_back((flow.0, errand));
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// From the next packet on.
+    pub(super) fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+        // Their order is that of the packets as long as patience is the same for all.
+        if self.under_way == 0 {
+            self.timers.clear();
+        }
     }
 
     pub(super) fn busy(&self) -> bool {

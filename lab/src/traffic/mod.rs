@@ -21,6 +21,8 @@ use ipnet::Ipv4Net;
 use multiwan_kernel::packet;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::SocketError;
 
 pub use flow::{Flow, FlowId, Outcome};
 pub use frame::Protocol;
@@ -69,6 +71,9 @@ impl Default for Options {
         }
     }
 }
+
+/// How long a lab is waited for to become quiet.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Traffic in a lab. It holds nothing of the [`Lab`], which can be broken and repaired meanwhile.
 pub struct Traffic {
@@ -133,7 +138,7 @@ impl Lab {
 impl Traffic {
     /// Sets how clients go on without an answer, from the next packet on.
     pub fn set_patience(&mut self, patience: Patience) {
-        self.flows.patience = patience;
+        self.flows.set_patience(patience);
     }
 
     /// How many clients there are; those without a namespace come last.
@@ -213,10 +218,12 @@ impl Traffic {
     /// When a socket fails.
     pub fn finish(&mut self) -> io::Result<()> {
         while self.flows.busy() {
-            self.turn(self.flows.patience.interval)?;
+            self.turn(self.flows.patience().interval)?;
         }
-        // What still is on its way, such as the last packet of a close, has no answer to wait for.
-        while self.turn(Duration::from_millis(5))? {}
+        // What still is on its way, such as the last packet of a close, has no answer to wait for;
+        // and a router that never stops sending must not keep us here.
+        let end = Instant::now() + QUIET;
+        while self.turn(Duration::from_millis(5))? && Instant::now() < end {}
         Ok(())
     }
 
@@ -242,10 +249,19 @@ impl Traffic {
         let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
         let ports = self.ports.iter().chain(&self.servers).chain(&self.taps);
         let polled = ports.map(|port| PollFd::new(port.ring.as_fd(), PollFlags::POLLIN));
-        match poll(&mut polled.collect::<Vec<_>>(), timeout) {
-            Ok(_) | Err(Errno::EINTR) => self.work(),
-            Err(error) => Err(error.into()),
+        let mut polled: Vec<_> = polled.collect();
+        match poll(&mut polled, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        for polled in polled {
+            let failed = |events: PollFlags| events.contains(PollFlags::POLLERR);
+            if polled.revents().is_some_and(failed) {
+                // That a device went down is said until somebody asks.
+                getsockopt(&polled.as_fd(), SocketError)?;
+            }
+        }
+        self.work()
     }
 
     fn work(&mut self) -> io::Result<bool> {
@@ -273,7 +289,8 @@ impl Traffic {
         }
         for (line, tap) in taps.iter_mut().enumerate() {
             happened |= tap.read(|seen, _| {
-                if seen.direction == Direction::In {
+                // Also what is for another address: it has left the line.
+                if seen.direction != Direction::Out {
                     flows.note(line, seen.bytes, seen.time);
                 }
             });

@@ -26,10 +26,10 @@ impl Port {
         frames: usize,
     ) -> Result<Self, Error> {
         let ring = host.enter(|| {
-            let socket = PacketSocket::open(device.index, ethertype)?;
+            let socket = PacketSocket::open(device.index, 0)?;
             socket.ignore_outgoing()?;
             socket.bypass_queueing()?;
-            Ring::new(socket, frames, KEPT)
+            Ring::new(socket, ethertype, frames, KEPT)
         })?;
         Ok(Self {
             ring,

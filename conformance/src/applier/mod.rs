@@ -3,12 +3,16 @@
 //!
 //! It runs where the caller is, which in a worker is the router's network namespace: in a scratch
 //! directory, without a terminal, with the how-to's abbreviations as its environment.
+//!
+//! An addition to the contract: a foreign applier finds the path of the shipped one in the variable
+//! `MULTIWAN`, so that a deliberately broken one can be a changed `"$MULTIWAN" plan`.
 
 mod environment;
 mod find;
 mod keepalive;
 
 use std::ffi::OsString;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -28,12 +32,23 @@ use crate::session;
 /// The exit status that says "I have none".
 const NONE: i32 = 64;
 
+/// The name by which this binary is the shipped applier.
+const SHIPPED_NAME: &str = "multiwan";
+
 /// How long `apply`, `down` and `features` may take. They take milliseconds; this is for a
 /// machine that stalls.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// What the shipped applier claims.
-const SHIPPED: &[Feature] = &[];
+const SHIPPED: &[Feature] = &[
+    Feature::Targets,
+    Feature::SharedCard,
+    Feature::Reload,
+    Feature::Down,
+    Feature::Pin,
+    Feature::Backup,
+    Feature::Inbound,
+];
 
 /// An applier with the configuration that it is to apply.
 #[derive(Debug)]
@@ -217,7 +232,7 @@ impl Applier {
     /// The name that the program sees, and where it is.
     fn program(&self) -> (&str, &Path) {
         match &self.subject {
-            Subject::Shipped => ("multiwan", Path::new(MYSELF)),
+            Subject::Shipped => (SHIPPED_NAME, Path::new(MYSELF)),
             Subject::Foreign { path, .. } => (path.to_str().unwrap_or("applier"), path),
         }
     }
@@ -238,7 +253,19 @@ impl Applier {
             .stdin(Stdio::null())
             .stdout(output.stdio()?)
             .stderr(output.stdio()?);
+        if self.subject.is_foreign() {
+            command.env("MULTIWAN", self.shipped()?);
+        }
         Ok(())
+    }
+
+    /// The path of the shipped applier: a link to this binary by its other name.
+    fn shipped(&self) -> io::Result<PathBuf> {
+        let link = self.scratch.join(SHIPPED_NAME);
+        match symlink(env::current_exe()?, &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(link),
+        }
     }
 
     fn name(&self, verb: &str) -> String {

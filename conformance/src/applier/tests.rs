@@ -45,9 +45,11 @@ fn install(path: &Path, text: &str) {
 
 #[test]
 fn the_environment_is_the_how_to_s() {
-    let (_folder, applier) = script("env | sort; exit 1");
+    let (folder, applier) = script("env | sort; exit 1");
     let error = applier.apply().unwrap_err();
     let printed = error.output().unwrap();
+    let shipped = format!("MULTIWAN={}/multiwan\n", folder.path().display());
+    assert!(printed.contains(&shipped), "{printed}");
     for line in [
         "MULTIWAN_CONFIG=/x/multiwan.toml",
         "IFI=eth0",

@@ -15,6 +15,7 @@ mod server;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
@@ -29,6 +30,7 @@ pub use frame::Protocol;
 pub use ledger::{Ledger, Sighting};
 
 use crate::error::Error;
+use crate::host::{Device, Host};
 use crate::lab::Lab;
 use flows::{Endpoint, Errand, Flows};
 use multiwan_kernel::packet::Direction;
@@ -94,36 +96,31 @@ impl Lab {
         let mut clients = Vec::new();
         let mut ports = Vec::new();
         for client in &self.clients {
-            let mac = client.card.mac;
+            let (address, mac) = (client.address, client.card.mac);
             clients.push(Endpoint {
-                address: client.address,
+                address,
                 mac,
                 port: ports.len(),
             });
-            ports.push(Port::open(&client.host, &client.card, packet::IPV4, 512)?);
+            ports.push((&client.host, &client.card, packet::IPV4, 512));
         }
         if self.topology.flyweights > 0 {
-            let mac = self.lan_port.mac;
+            let (mac, port) = (self.lan_port.mac, ports.len());
             let addresses = self.topology.client_addresses().skip(self.clients.len());
-            let port = ports.len();
             clients.extend(addresses.map(|address| Endpoint { address, mac, port }));
             // All protocols: a switch takes frames away before those of one protocol are given out.
-            ports.push(Port::open(&self.switch, &self.lan_port, packet::ALL, 4096)?);
+            ports.push((&self.switch, &self.lan_port, packet::ALL, 4096));
         }
         let mut servers = Vec::new();
         let mut taps = Vec::new();
         for modem in &self.modems {
-            servers.push(Port::open(
-                &self.internet,
-                &modem.internet_card,
-                packet::IPV4,
-                4096,
-            )?);
+            servers.push((&self.internet, &modem.internet_card, packet::IPV4, 4096));
             if options.capture {
                 // All protocols: only such a capture comes before a silent modem's drop.
-                taps.push(Port::open(&modem.host, &modem.lan, packet::ALL, 16384)?);
+                taps.push((&modem.host, &modem.lan, packet::ALL, 16384));
             }
         }
+        let [ports, servers, taps] = open_all([ports, servers, taps])?;
         let flows = Flows::new(clients, self.lan_card.mac, options.window);
         Ok(Traffic {
             flows,
@@ -132,6 +129,44 @@ impl Lab {
             taps,
             internet: self.topology.servers,
         })
+    }
+}
+
+/// What a port is opened with.
+type Opening<'a> = (&'a Host, &'a Device, u16, usize);
+
+/// Opens all ports side by side: each has to wait until no core of the machine is in the middle of
+/// a packet, and one such wait serves for all.
+fn open_all(openings: [Vec<Opening<'_>>; 3]) -> Result<[Vec<Port>; 3], Error> {
+    let mut opened = [const { Vec::new() }; 3];
+    thread::scope(|scope| {
+        let open = |(host, device, ethertype, frames): Opening<'_>| {
+            Port::open(host, device, ethertype, frames)
+        };
+        let opening = openings.map(|openings| -> Vec<_> {
+            openings
+                .into_iter()
+                .map(|opening| scope.spawn(move || open(opening)))
+                .collect()
+        });
+        for (opened, opening) in opened.iter_mut().zip(opening) {
+            for port in opening {
+                opened.push(port.join().expect("opening a port does not panic")?);
+            }
+        }
+        Ok(opened)
+    })
+}
+
+impl Drop for Traffic {
+    /// Closes all ports side by side, for the same reason.
+    fn drop(&mut self) {
+        let all = [&mut self.ports, &mut self.servers, &mut self.taps];
+        thread::scope(|scope| {
+            for port in all.into_iter().flat_map(std::mem::take) {
+                scope.spawn(move || drop(port));
+            }
+        });
     }
 }
 

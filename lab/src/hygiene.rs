@@ -45,10 +45,10 @@ impl Lab {
     /// How many entries the router's connection tracking has lost for want of room or by a race:
     /// with any, a flow can change its line or source through no fault of the applier.
     ///
-    /// 0 where the kernel does not count them in `/proc`.
-    pub fn conntrack_losses(&self) -> u64 {
-        let table = fs::read_to_string("/proc/net/stat/nf_conntrack").unwrap_or_default();
-        losses(&table)
+    /// None where the kernel does not count them in `/proc`.
+    pub fn conntrack_losses(&self) -> Option<u64> {
+        let table = fs::read_to_string("/proc/net/stat/nf_conntrack").ok()?;
+        Some(losses(&table))
     }
 }
 

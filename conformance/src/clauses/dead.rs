@@ -2,6 +2,7 @@
 
 use multiwan_lab::Fault;
 
+use super::several_lines_share;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
@@ -20,7 +21,7 @@ static CARRIER: Clause = Clause {
         and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Carrier),
 };
@@ -36,7 +37,7 @@ static SILENT: Clause = Clause {
         are opened: each must be answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Silent),
 };
@@ -51,7 +52,7 @@ static ADMIN_DOWN: Clause = Clause {
         must be answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::AdminDown),
 };
@@ -68,7 +69,7 @@ static UPSTREAM: Clause = Clause {
         leave by the dead line.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
-    fits: |config| config.lines.len() > 1 && !config.keepalive.targets.is_empty(),
+    fits: |config| several_lines_share(config) && !config.keepalive.targets.is_empty(),
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Upstream),
 };
@@ -82,7 +83,7 @@ fn new_connections_avoid_it(cx: &mut Context, fault: Fault) -> Result<Judgement,
     let flows = scene.open(FLOWS)?;
     let mut unanswered = 0;
     let mut by_dead = 0;
-    for flow in flows {
+    for &flow in &flows {
         unanswered += usize::from(!scene.traffic.flow(flow).answered());
         let seen = scene.traffic.ledger().sightings(flow);
         by_dead += usize::from(seen.iter().any(|seen| seen.line == DEAD));
@@ -93,6 +94,8 @@ fn new_connections_avoid_it(cx: &mut Context, fault: Fault) -> Result<Judgement,
              left by the dead line"
         )
     });
+    // What is sent into a line without carrier is seen nowhere: it comes out as a retransmission.
+    let judgement = scene.unless_lossy(&flows, judgement);
     let switch = switched_at.duration_since(fault_at);
     scene.verdict(
         judgement

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -20,7 +21,7 @@ static NO_ECHO: Clause = Clause {
         answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: no_echo,
 };
@@ -48,7 +49,7 @@ static MAC_CHANGE: Clause = Clause {
         ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: mac_change,
 };
@@ -70,8 +71,8 @@ fn stays_alive(
     mut disturb: impl FnMut(&mut Scene<'_>, usize) -> Result<(), Trouble>,
 ) -> Result<Judgement, Trouble> {
     const BATCH: usize = 64;
-    let keepalive = &scene.cx.config.keepalive;
-    let long = (keepalive.interval + keepalive.timeout) * (keepalive.failures + 1);
+    // As long as an applier may take to call a line dead.
+    let long = scene.cx.deadlines.honoured;
     let began = Instant::now();
     let mut connections = 0;
     let mut unanswered = 0;

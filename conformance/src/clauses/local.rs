@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use multiwan_lab::traffic::{FlowId, Protocol};
 use socket2::{Domain, Socket, Type};
 
+use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
-use crate::judge::shares;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::{Scene, protocol};
 
@@ -26,7 +26,7 @@ static UNBOUND: Clause = Clause {
         leaves by; the lines' counts are tested by the exact binomial test.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::Shares(1),
     judge: unbound,
 };
@@ -40,16 +40,11 @@ fn unbound(cx: &mut Context) -> Result<Judgement, Trouble> {
         None,
     )?;
     let own = scene.own_addresses();
-    let mut seen = vec![0; own.len()];
     let judgement = match calls.wrong(&scene, |line, source| source == own[line]) {
         Some(wrong) => Judgement::failed(wrong),
         None => {
-            for (flow, _) in &calls.0 {
-                if let Some(line) = scene.traffic.ledger().line(*flow) {
-                    seen[line] += 1;
-                }
-            }
-            Judgement::of_shares(&shares(scene.cx.lines(), &seen, level))
+            let flows: Vec<FlowId> = calls.0.iter().map(|&(flow, _)| flow).collect();
+            scene.shares_of(&flows, level)
         }
     };
     scene.verdict(judgement)
@@ -158,6 +153,8 @@ fn call(scene: &mut Scene<'_>, count: usize, from: Option<Ipv4Addr>) -> Result<C
             (flow, failure)
         }));
     }
+    // What closing the last ones has sent is judged too.
+    scene.finish()?;
     Ok(Calls(calls))
 }
 

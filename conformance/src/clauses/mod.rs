@@ -9,6 +9,8 @@ mod setup;
 mod spread;
 mod sticky;
 
+use multiwan::config::Config;
+
 use crate::clause::Clause;
 
 /// Each area's clauses, in the order in which they are listed and run.
@@ -22,6 +24,11 @@ pub const AREAS: &[&[&Clause]] = &[
     nat::CLAUSES,
     keepalive::CLAUSES,
 ];
+
+/// Whether there are several lines and all of them get new connections: a backup line waits.
+fn several_lines_share(config: &Config) -> bool {
+    config.lines.len() > 1 && !config.lines.iter().any(|line| line.backup)
+}
 
 /// Every clause.
 pub fn all() -> impl Iterator<Item = &'static Clause> {

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use multiwan_lab::Fault;
 
+use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
@@ -23,7 +24,7 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
         packet that leaves a line must be that line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: no_foreign_source,
 };

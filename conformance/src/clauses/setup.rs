@@ -9,7 +9,7 @@ use multiwan_lab::netlink::RouteNetlinkMessage as Message;
 use multiwan_lab::netlink::address::{AddressAttribute, AddressMessage};
 use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
 use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
-use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleMessage};
+use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use multiwan_lab::{Error, Host};
 
 use crate::clause::{Clause, Kind, Need, Tests};
@@ -206,12 +206,16 @@ fn rule_line(message: &Message) -> Option<String> {
             RuleAttribute::Source(IpAddr::V4(source)) => {
                 from = Ipv4Net::new(*source, message.header.src_len).ok();
             }
-            // A rule for marked packets is another than the how-to's.
-            RuleAttribute::FwMark(_) | RuleAttribute::Iifname(_) | RuleAttribute::Oifname(_) => {
-                return None;
-            }
-            _ => {}
+            // Whose it is, and what of the table counts: still the how-to's rule.
+            RuleAttribute::Protocol(_)
+            | RuleAttribute::SuppressPrefixLen(_)
+            | RuleAttribute::SuppressIfGroup(_) => {}
+            // A rule for fewer packets is another than the how-to's.
+            _ => return None,
         }
+    }
+    if message.header.flags.contains(RuleFlags::Invert) {
+        return None;
     }
     Some(rule(priority, from, table))
 }

@@ -1,9 +1,9 @@
 //! How new connections are spread over the lines (how-to 2.3.3).
 
+use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
-use crate::judge::shares;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
@@ -22,7 +22,7 @@ static EVEN: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.lines.len() > 1 && config.lines.iter().all(|line| line.weight == 1),
+    fits: |config| several_lines_share(config) && config.lines.iter().all(|line| line.weight == 1),
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -35,7 +35,7 @@ static WEIGHTED: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[FOUR_TO_ONE],
-    fits: |config| config.lines.iter().any(|line| line.weight > 1),
+    fits: |config| several_lines_share(config) && config.lines.iter().any(|line| line.weight > 1),
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -45,28 +45,7 @@ fn by_weight(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
     scene.cx.events.note(format!("{pairs} pairs"));
     let flows = scene.open(usize::try_from(pairs).unwrap_or(usize::MAX))?;
-    let mut seen = vec![0; scene.cx.lines().len()];
-    let mut unanswered = 0u64;
-    let mut split = 0u64;
-    for flow in flows {
-        if !scene.traffic.flow(flow).answered() {
-            unanswered += 1;
-        }
-        match scene.traffic.ledger().line(flow) {
-            Some(line) => seen[line] += 1,
-            None => split += 1,
-        }
-    }
-    let judgement = if unanswered > 0 {
-        Judgement::failed(format!(
-            "{unanswered} of {pairs} connections were not answered"
-        ))
-    } else if split > 0 {
-        Judgement::failed(format!(
-            "{split} of {pairs} connections left by several lines"
-        ))
-    } else {
-        Judgement::of_shares(&shares(scene.cx.lines(), &seen, level))
-    };
+    let judgement = scene.shares_of(&flows, level);
+    let judgement = scene.unless_lossy(&flows, judgement);
     scene.verdict(judgement)
 }

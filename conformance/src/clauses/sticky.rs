@@ -3,6 +3,7 @@
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
+use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
@@ -21,7 +22,7 @@ static EVERY_PACKET: Clause = Clause {
         none may leave by a second line or with a second source, and each request is answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: every_packet,
 };
@@ -32,18 +33,21 @@ fn every_packet(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
     let flows = scene.open(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
+    let mut beside = Vec::new();
     for _ in 1..EXCHANGES {
         // New neighbours in the hash, the connection table and the route caches.
         let others = scene.open(FLOWS / 10)?;
         scene.ask(&flows)?;
         unanswered += count_unanswered(&scene, &flows) + count_unanswered(&scene, &others);
+        beside.extend(others);
     }
     for &flow in &flows {
         scene.traffic.close(flow);
     }
     scene.finish()?;
     unanswered += count_unanswered(&scene, &flows);
-    let moved = Moved::among(&scene, &flows);
+    let all = [flows, beside].concat();
+    let moved = Moved::among(&scene, &all);
     let judgement = if unanswered > 0 {
         Judgement::failed(format!(
             "{unanswered} exchanges of healthy lines were not answered"
@@ -51,7 +55,8 @@ fn every_packet(cx: &mut Context) -> Result<Judgement, Trouble> {
     } else {
         moved.judgement()
     };
-    scene.verdict(judgement.with("connections", FLOWS))
+    let judgement = scene.unless_lossy(&all, judgement);
+    scene.verdict(judgement.with("connections", all.len()))
 }
 
 static ACROSS_LINE_LOSS: Clause = Clause {
@@ -66,7 +71,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
         line or with a second source, and those of live lines are answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.lines.len() > 1,
+    fits: several_lines_share,
     tests: Tests::None,
     judge: across_line_loss,
 };

@@ -77,11 +77,11 @@ fn jobs(plan: Vec<(&'static Clause, Configuration)>, subject: &Subject, seed: u6
     plan.into_iter().map(job).collect()
 }
 
+/// Two for each core, as clauses mostly wait; and eight at most, as all labs of a machine share one
+/// neighbour table, in which each has some fifty entries of 500.
 fn at_once(asked: &Run) -> usize {
-    asked
-        .jobs
-        .or_else(|| thread::available_parallelism().ok())
-        .map_or(1, usize::from)
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    asked.jobs.map_or((2 * cores).min(8), usize::from)
 }
 
 fn is_stdout(path: &Path) -> bool {

@@ -136,10 +136,11 @@ impl Judgement {
     }
 }
 
-/// Each line's weight over the sum of all; a backup line has none while others are up.
-fn expected(lines: &[Line]) -> impl Iterator<Item = f64> {
-    let weight = |line: &Line| {
-        if line.backup {
+/// Each line's weight over the sum of all; a backup line has none where others are up.
+pub fn expected(lines: &[Line]) -> impl Iterator<Item = f64> {
+    let only_backups = lines.iter().all(|line| line.backup);
+    let weight = move |line: &Line| {
+        if line.backup && !only_backups {
             0.0
         } else {
             f64::from(line.weight)

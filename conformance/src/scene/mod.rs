@@ -14,7 +14,8 @@ use rand::Rng as _;
 
 use crate::applier;
 use crate::context::Context;
-use crate::judgement::{Judgement, Trouble};
+use crate::judge::{expected, shares};
+use crate::judgement::{Judgement, Status, Trouble};
 use pairs::Pairs;
 use topology::topology;
 
@@ -48,9 +49,10 @@ impl<'a> Scene<'a> {
         let mut scene = Self::applied(cx)?;
         scene.cx.events.note("keepalive");
         scene.keepalive = Some(scene.cx.applier.keepalive()?);
-        let all: Vec<usize> = (0..scene.lab.topology().lines.len()).collect();
+        let shares: Vec<f64> = expected(scene.cx.lines()).collect();
         scene.until("every line carries new flows", |seen| {
-            seen.all_answered && all.iter().all(|&line| seen.answered_by[line] > 0)
+            let carries = |(&count, &share): (&usize, &f64)| count > 0 || share == 0.0;
+            seen.all_answered && seen.answered_by.iter().zip(&shares).all(carries)
         })?;
         Ok(scene)
     }
@@ -212,6 +214,47 @@ impl<'a> Scene<'a> {
             .collect()
     }
 
+    /// The verdict on which lines these flows took: each was answered (of watched ones, whose
+    /// sockets know, that is not asked) and took one, and each line got its share, at this level.
+    pub fn shares_of(&self, flows: &[FlowId], level: f64) -> Judgement {
+        let mut seen = vec![0; self.cx.lines().len()];
+        let (mut unanswered, mut nowhere, mut split) = (0, 0, 0);
+        for &flow in flows {
+            let state = self.traffic.flow(flow);
+            unanswered += usize::from(state.client.is_some() && !state.answered());
+            match self.traffic.ledger().line(flow) {
+                Some(line) => seen[line] += 1,
+                None if self.traffic.ledger().sightings(flow).is_empty() => nowhere += 1,
+                None => split += 1,
+            }
+        }
+        if unanswered + nowhere + split == 0 {
+            return Judgement::of_shares(&shares(self.cx.lines(), &seen, level));
+        }
+        Judgement::failed(format!(
+            "of {} connections {unanswered} were not answered, {nowhere} left by no line and \
+             {split} by several",
+            flows.len()
+        ))
+    }
+
+    /// The verdict on flows of healthy lines: where more than one in a hundred needed a
+    /// retransmission, something loses packets, and no promise about where they go is judged.
+    pub fn unless_lossy(&self, flows: &[FlowId], judgement: Judgement) -> Judgement {
+        let again = |flow: &&FlowId| self.traffic.flow(**flow).retransmissions > 0;
+        let lossy = flows.iter().filter(again).count();
+        if judgement.status != Status::Passed || lossy * 100 <= flows.len() {
+            return judgement;
+        }
+        let mut lossy = Judgement::inconclusive(format!(
+            "{lossy} of {} connections of healthy lines needed a retransmission: the router or the \
+             machine loses packets",
+            flows.len()
+        ));
+        lossy.measured = judgement.measured;
+        lossy
+    }
+
     /// Ends the play: the keepalive stops, and the verdict stands only if nothing was lost on
     /// the way to it.
     ///
@@ -222,6 +265,7 @@ impl<'a> Scene<'a> {
         if let Some(keepalive) = self.keepalive.take() {
             keepalive.stop()?;
         }
+        self.cx.applier.down()?;
         let lost = self.traffic.lost();
         let lost = lost.map_err(|source| Trouble::System {
             doing: "asking the captures",
@@ -231,12 +275,14 @@ impl<'a> Scene<'a> {
             return Err(Trouble::Lab(format!("the captures lost {lost} frames")));
         }
         let dropped = self.lab.conntrack_losses();
-        if dropped > 0 {
+        if let Some(dropped) = dropped.filter(|&dropped| dropped > 0) {
             return Err(Trouble::Lab(format!(
                 "connection tracking lost {dropped} entries"
             )));
         }
-        Ok(judgement.with("packets", self.traffic.ledger().packets()))
+        Ok(judgement
+            .with("packets", self.traffic.ledger().packets())
+            .with("retransmitted", self.traffic.retransmissions()))
     }
 }
 

@@ -6,11 +6,11 @@ use multiwan::config::Config;
 use multiwan_lab::traffic::Patience;
 
 use super::Scene;
+use crate::judge::expected;
 use crate::judgement::Trouble;
 
-/// New flows per look at where they go. Should a line have only a fifth of them, the chance that
-/// all of a batch miss it is 4e-13.
-const BATCH: usize = 128;
+/// The chance that none of the new flows of a look meets a line that gets its share of them.
+const MISSED: f64 = 1e-9;
 
 /// How long such a look waits for answers, which take well under a millisecond each. An answer
 /// that a stalled machine delays makes it look once more.
@@ -19,8 +19,10 @@ const GLANCE: Patience = Patience {
     attempts: 1,
 };
 
-/// A look takes less, also on a slow machine: what it takes beyond this, the machine stood still.
+/// A look takes less, also on a slow machine: what it takes beyond this, and so much for each of its
+/// flows, the machine stood still.
 const UNHURRIED: Duration = Duration::from_millis(250);
+const EACH: Duration = Duration::from_micros(100);
 
 impl Scene<'_> {
     /// Waits until new flows avoid a line and all succeed. When the first batch that did was
@@ -78,7 +80,8 @@ impl Scene<'_> {
             if wanted(&seen) {
                 return Ok(batch_began);
             }
-            stalled += batch_began.elapsed().saturating_sub(UNHURRIED);
+            let unhurried = UNHURRIED + EACH * u32::try_from(seen.of).unwrap_or(u32::MAX);
+            stalled += batch_began.elapsed().saturating_sub(unhurried);
             // A batch that begins before the deadline is looked at to its end.
             if began.elapsed() <= patience {
                 continue;
@@ -104,9 +107,10 @@ impl Scene<'_> {
     }
 
     fn glance(&mut self) -> Result<Glance, Trouble> {
-        let flows = self.open(BATCH)?;
+        let flows = self.open(batch(&self.cx.config))?;
         let mut seen = Glance {
             all_answered: true,
+            of: flows.len(),
             answered_by: vec![0; self.lab.topology().lines.len()],
             answered: 0,
         };
@@ -124,9 +128,24 @@ impl Scene<'_> {
     }
 }
 
+/// So many new flows are looked at that each line meets one, but for a chance of [`MISSED`].
+fn batch(config: &Config) -> usize {
+    let least = expected(&config.lines)
+        .filter(|&share| share > 0.0)
+        .fold(1.0, f64::min);
+    // With one line there is nothing to miss, and all of it is 1.
+    let enough = if least < 1.0 {
+        (MISSED.ln() / (1.0 - least).ln()).ceil()
+    } else {
+        1.0
+    };
+    (enough as usize).max(128)
+}
+
 /// Where a batch of new flows went.
 pub(super) struct Glance {
     pub(super) all_answered: bool,
+    of: usize,
     answered: usize,
     pub(super) answered_by: Vec<usize>,
 }
@@ -138,7 +157,8 @@ impl Glance {
             .map(|(line, count)| format!("{count} by {}", line.name))
             .collect();
         format!(
-            "of the last {BATCH} new flows {} were answered ({})",
+            "of the last {} new flows {} were answered ({})",
+            self.of,
             self.answered,
             by.join(", ")
         )

@@ -227,6 +227,15 @@ impl Traffic {
         &self.flows.all[flow.0 as usize]
     }
 
+    /// How many packets of all flows had to be sent again.
+    pub fn retransmissions(&self) -> u64 {
+        self.flows
+            .all
+            .iter()
+            .map(|flow| u64::from(flow.retransmissions))
+            .sum()
+    }
+
     /// What left by each line.
     pub fn ledger(&self) -> &Ledger {
         &self.flows.ledger

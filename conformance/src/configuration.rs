@@ -127,7 +127,7 @@ mod tests {
     fn what_is_neither_file_nor_name_is_told_the_names() {
         let error = Configuration::find("three-lines").unwrap_err().to_string();
         assert!(
-            error.ends_with("of the suite's own: two-lines, four-to-one"),
+            error.contains("of the suite's own: two-lines, four-to-one"),
             "{error}"
         );
     }

@@ -21,7 +21,40 @@ pub async fn reconcile(
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    let (found, changes) = compare(kernel, config, verdicts).await?;
+    let found = kernel.read().await?;
+    let changes = compare(config, verdicts, &found)?;
+    make(kernel, config, &found, changes).await
+}
+
+/// As [`reconcile`], but interfaces that somebody has taken down stay down, and their lines get
+/// nothing: what a daemon does that is not asked each time.
+///
+/// # Errors
+///
+/// As [`reconcile`].
+pub async fn keep(
+    kernel: &mut Kernel,
+    config: &Config,
+    verdicts: &Verdicts,
+) -> Result<Changes, Error> {
+    let found = kernel.read().await?;
+    let mut verdicts = verdicts.clone();
+    let down = |interface: &String| found.links.get(interface).is_some_and(|link| !link.up);
+    for line in config.lines.iter().filter(|line| down(&line.interface)) {
+        verdicts.set(&line.name, Verdict::Dead);
+    }
+    let mut wanted = desired(config, &verdicts);
+    wanted.links.retain(|interface, _| !down(interface));
+    let changes = difference(&found, &feasible(wanted, &found)?);
+    make(kernel, config, &found, changes).await
+}
+
+async fn make(
+    kernel: &mut Kernel,
+    config: &Config,
+    found: &State,
+    changes: Changes,
+) -> Result<Changes, Error> {
     if changes.is_empty() {
         return Ok(changes);
     }
@@ -30,7 +63,7 @@ pub async fn reconcile(
     let mut record = Record::open().ok();
     let before = record.as_ref().map(|record| record.content().clone());
     if let Some(record) = &mut record {
-        let _ = record.remember(config, &found, &changes);
+        let _ = record.remember(config, found, &changes);
     }
     let done = all_or_none(kernel, &changes).await;
     if let (Err(error), Some(record), Some(before)) = (&done, &mut record, before)
@@ -51,20 +84,12 @@ pub async fn plan(
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    compare(kernel, config, verdicts)
-        .await
-        .map(|(_, changes)| changes)
+    compare(config, verdicts, &kernel.read().await?)
 }
 
-async fn compare(
-    kernel: &mut Kernel,
-    config: &Config,
-    verdicts: &Verdicts,
-) -> Result<(State, Changes), Error> {
-    let found = kernel.read().await?;
-    let wanted = feasible(desired(config, verdicts), &found)?;
-    let changes = difference(&found, &wanted);
-    Ok((found, changes))
+fn compare(config: &Config, verdicts: &Verdicts, found: &State) -> Result<Changes, Error> {
+    let wanted = feasible(desired(config, verdicts), found)?;
+    Ok(difference(found, &wanted))
 }
 
 /// Verdicts for a start: lines whose interfaces are not there are dead, the others up.

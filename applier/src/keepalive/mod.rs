@@ -43,7 +43,7 @@ pub use error::Error;
 
 use crate::config::{self, Config};
 use crate::kernel::Kernel;
-use crate::reconcile::reconcile;
+use crate::reconcile;
 use crate::verdicts::Verdict;
 use devices::{Devices, Outlook};
 use events::{Batch, Events};
@@ -82,7 +82,7 @@ pub async fn run<E: Display>(
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => keepalive.reload(reload()),
+            _ = hangup.recv() => keepalive.reload(reload()).await,
             batch = events.next() => keepalive.events(batch.map_err(Error::Events)?).await?,
             Some(first) = news.recv() => {
                 keepalive.news(first).await?;
@@ -215,17 +215,17 @@ impl Keepalive {
             .filter(move |line| self.devices.outlook(line) == missing)
     }
 
-    /// Sets a device up that has just appeared, as `apply` would have; one that the administrator
-    /// set down stays down.
+    /// Sets a device up that has just appeared, or whose line is new, as `apply` would have; one that
+    /// the administrator set down stays down.
     async fn set_up(&self, interface: &str) {
         let Some(index) = self.devices.index(interface) else {
             return;
         };
         let up = LinkUnspec::new_with_index(index).up().build();
         match self.netlink.link().set(up).execute().await {
-            Ok(()) => info!(interface, "the device has appeared; set it up"),
+            Ok(()) => info!(interface, "the device is new; set it up"),
             // It went away again, most likely; its line stays dead.
-            Err(error) => warn!(interface, %error, "the device has appeared; cannot set it up"),
+            Err(error) => warn!(interface, %error, "the device is new; cannot set it up"),
         }
     }
 
@@ -267,7 +267,7 @@ impl Keepalive {
         Ok(())
     }
 
-    fn reload<E: Display>(&mut self, read: Result<Config, E>) {
+    async fn reload<E: Display>(&mut self, read: Result<Config, E>) {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             notify(&[NotifyState::Reloading, now]);
         }
@@ -276,7 +276,12 @@ impl Keepalive {
                 info!(lines = config.lines.len(), "read the configuration again");
                 self.memory.keep(&config);
                 self.memory.write();
-                self.config = config;
+                let old = std::mem::replace(&mut self.config, config);
+                let new =
+                    |line: &&config::Line| !old.lines.iter().any(|o| o.interface == line.interface);
+                for line in self.config.lines.iter().filter(new) {
+                    self.set_up(&line.interface).await;
+                }
                 self.adapt();
                 self.pace.want_now(self.moment());
             }
@@ -295,7 +300,7 @@ impl Keepalive {
         };
         let verdicts = self.memory.verdicts();
         let begun = Instant::now();
-        let result = reconcile(&mut self.kernel, &self.config, &verdicts).await;
+        let result = reconcile::keep(&mut self.kernel, &self.config, &verdicts).await;
         let status = match result {
             Ok(changes) => {
                 let changed = !changes.is_empty();

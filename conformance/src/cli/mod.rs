@@ -61,7 +61,7 @@ struct Run {
     /// Only clauses whose name or area matches, as `spread.*`; may be repeated
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
-    /// How many clauses are judged at once [default: one per core]
+    /// How many clauses are judged at once [default: two per core, 8 at most]
     #[arg(long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
     /// Repeat the flows of the run that said this seed [default: random]

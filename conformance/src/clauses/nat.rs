@@ -30,9 +30,33 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
 };
 
 fn no_foreign_source(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let mut scene = Scene::set(cx)?;
+    let played = through_all_faults(&mut scene);
+    // What has left with a foreign source has left, whether the rest came in time or not.
+    let own = scene.own_addresses();
+    let foreign: Vec<(usize, Ipv4Addr, u64)> = scene
+        .traffic
+        .ledger()
+        .sources()
+        .filter(|&(line, source, _)| source != own[line])
+        .collect();
+    if foreign.is_empty() {
+        played?;
+    }
+    let packets: u64 = foreign.iter().map(|(_, _, packets)| packets).sum();
+    let judgement = Judgement::holds_if(foreign.is_empty(), || {
+        let (line, source, count) = foreign[0];
+        let name = scene.name(line);
+        format!(
+            "{packets} packets left with a foreign source, {count} of them by {name} from {source}"
+        )
+    });
+    scene.verdict(judgement.with("foreign", packets))
+}
+
+fn through_all_faults(scene: &mut Scene<'_>) -> Result<(), Trouble> {
     // So many that all can ask at once, also those that nobody answers.
     const FLOWS: usize = 120;
-    let mut scene = Scene::set(cx)?;
     let flows = scene.open(FLOWS)?;
     let phase = |scene: &mut Scene<'_>| -> Result<(), Trouble> {
         for client in 0..scene.traffic.clients() {
@@ -43,34 +67,19 @@ fn no_foreign_source(cx: &mut Context) -> Result<Judgement, Trouble> {
         scene.open_in_vain(FLOWS)?;
         Ok(())
     };
-    phase(&mut scene)?;
+    phase(scene)?;
     for line in 0..scene.cx.lines().len() {
         for fault in [Fault::Carrier, Fault::Silent] {
             scene.break_line(line, fault)?;
             // Before anybody has noticed, and after.
-            phase(&mut scene)?;
+            phase(scene)?;
             scene.until_avoided(line)?;
-            phase(&mut scene)?;
+            phase(scene)?;
             scene.repair(line)?;
-            phase(&mut scene)?;
+            phase(scene)?;
             scene.until_used(line)?;
-            phase(&mut scene)?;
+            phase(scene)?;
         }
     }
-    let own = scene.own_addresses();
-    let foreign: Vec<(usize, Ipv4Addr, u64)> = scene
-        .traffic
-        .ledger()
-        .sources()
-        .filter(|&(line, source, _)| source != own[line])
-        .collect();
-    let packets: u64 = foreign.iter().map(|(_, _, packets)| packets).sum();
-    let judgement = Judgement::holds_if(foreign.is_empty(), || {
-        let (line, source, count) = foreign[0];
-        let name = scene.name(line);
-        format!(
-            "{packets} packets left with a foreign source, {count} of them by {name} from {source}"
-        )
-    });
-    scene.verdict(judgement.with("foreign", packets))
+    Ok(())
 }

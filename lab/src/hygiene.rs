@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::error::Error;
+use crate::host;
 use crate::lab::Lab;
 
 /// Settings of the router that a distribution or an earlier namespace may have left at anything,
@@ -40,6 +41,26 @@ impl Lab {
             self.router.set(HASH_SEED, &hash_seed.max(1).to_string())?;
         }
         Ok(seeded)
+    }
+
+    /// Makes the clients without a namespace known to the router for good, where they are many:
+    /// of other neighbours the kernel holds 1024 over all namespaces of the machine
+    /// (`gc_thresh3`), and forgets them from 512 on. The router's LAN card must be up.
+    ///
+    /// # Errors
+    ///
+    /// Says what the router's kernel refused.
+    pub fn introduce_flyweights(&mut self) -> Result<(), Error> {
+        // As many as the socket has room for the answers to.
+        const AT_ONCE: usize = 64;
+        let addresses = self.topology.client_addresses().skip(self.clients.len());
+        let addresses: Vec<_> = addresses.collect();
+        let (card, mac) = (self.lan_card.index, self.lan_port.mac);
+        for some in addresses.chunks(AT_ONCE) {
+            let known = some.iter().map(|&one| host::neighbour(card, one, mac));
+            self.router.change(known)?;
+        }
+        Ok(())
     }
 
     /// How many entries the router's connection tracking has lost for want of room or by a race:

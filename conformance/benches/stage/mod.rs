@@ -98,7 +98,9 @@ impl<'s> Stage<'s> {
     ) -> T {
         self.play(clients, |lab| {
             run(&mut self.multiwan("apply"));
-            lab.wait_router_links()
+            let ready = lab.wait_router_links();
+            ready
+                .and_then(|()| lab.introduce_flyweights())
                 .unwrap_or_else(|why| panic!("{why}"));
             play(lab)
         })

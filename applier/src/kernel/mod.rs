@@ -4,6 +4,7 @@ mod message;
 mod read;
 mod refusal;
 mod setting;
+mod surroundings;
 mod write;
 
 use std::collections::BTreeMap;

@@ -155,7 +155,7 @@ impl Kernel {
             .collect())
     }
 
-    async fn list(
+    pub(super) async fn list(
         &mut self,
         what: &'static str,
         question: RouteNetlinkMessage,

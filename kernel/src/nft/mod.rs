@@ -38,6 +38,7 @@ mod difference;
 mod encode;
 mod error;
 mod expression;
+mod marks;
 mod message;
 mod netfilter;
 mod numbers;

@@ -1,0 +1,404 @@
+//! What others have in the kernel that gets in the way of what multiwan puts there, or never comes
+//! to its turn beside it. Nothing of it is touched: it is named.
+
+use std::fmt;
+
+use ipnet::Ipv4Net;
+use multiwan_kernel::nft::Mark;
+
+use crate::config::{Config, Kernel};
+use crate::state::TABLE_MAIN;
+
+/// What others have in the kernel, as far as several lines could meet it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// Routing policy rules of others, without the kernel's own three.
+    pub rules: Vec<ForeignRule>,
+    /// Routes: default routes in main, and all that are in other tables and no default routes.
+    pub routes: Vec<ForeignRoute>,
+    /// Chains of nftables that change marks.
+    pub mark_writers: Vec<MarkWriter>,
+}
+
+/// A rule of somebody else's; prints as `ip rule` shows it, as far as it is understood.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ForeignRule {
+    /// When it is asked.
+    pub priority: u32,
+    /// Whether it is for all packets but those it tells (`not`).
+    pub inverted: bool,
+    /// Sources it is for.
+    pub from: Option<Ipv4Net>,
+    /// Destinations it is for.
+    pub to: Option<Ipv4Net>,
+    /// The interface that packets come in by.
+    pub input: Option<String>,
+    /// The packet mark it is for.
+    pub mark: Option<Mark>,
+    /// What it does with them.
+    pub action: Action,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Action {
+    /// Looks up a table, but for routes with prefixes of that length or less.
+    Lookup {
+        /// The table.
+        table: u32,
+        /// The length.
+        suppress_prefix_length: Option<u32>,
+    },
+    /// Something else: it refuses, or jumps.
+    #[default]
+    Other,
+}
+
+/// A route of somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignRoute {
+    /// The table it is in.
+    pub table: u32,
+    /// Where it leads to.
+    pub to: Ipv4Net,
+}
+
+/// A chain of nftables, of a table that is not multiwan's, that changes marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MarkWriter {
+    /// The table's family and name.
+    pub table: String,
+    /// The chain's name.
+    pub chain: String,
+    /// The bits that it may change.
+    pub bits: u32,
+}
+
+/// Something that does not go well together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clash {
+    /// A rule at a priority that multiwan uses, or between two of those.
+    RuleInBetween(ForeignRule),
+    /// A rule behind the balance table's, which answers for everything.
+    RuleNeverReached(ForeignRule, u32),
+    /// A rule, wherever it is, that tests bits of multiwan's marks.
+    RuleOnOurMarks(ForeignRule, u32),
+    /// A chain that changes bits of multiwan's marks.
+    MarksChanged(MarkWriter, u32),
+    /// A route in a table of multiwan's, before or beside its own.
+    RouteInOurTable(ForeignRoute),
+    /// A default route in main.
+    DefaultInMain,
+}
+
+impl Clash {
+    /// Whether it does no harm and is named only because people ask.
+    pub fn is_harmless(&self) -> bool {
+        matches!(self, Self::DefaultInMain)
+    }
+}
+
+/// What of `around` does not go well with `config`, the most important first.
+pub fn clashes(config: &Config, around: &Surroundings) -> Vec<Clash> {
+    let kernel = &config.kernel;
+    let ours: Vec<u32> = config.tables().collect();
+    let rules = around
+        .rules
+        .iter()
+        .flat_map(|rule| rule_clashes(kernel, rule));
+    let marks = around
+        .mark_writers
+        .iter()
+        .filter(|writer| writer.bits & kernel.mark_mask != 0)
+        .map(|writer| Clash::MarksChanged(writer.clone(), kernel.mark_mask));
+    let routes = around
+        .routes
+        .iter()
+        .filter(|route| ours.contains(&route.table) && route.to.prefix_len() > 0)
+        .map(|route| Clash::RouteInOurTable(route.clone()));
+    let default = around
+        .routes
+        .iter()
+        .any(|route| route.table == TABLE_MAIN && route.to.prefix_len() == 0);
+    rules
+        .chain(marks)
+        .chain(routes)
+        .chain(default.then_some(Clash::DefaultInMain))
+        .collect()
+}
+
+fn rule_clashes(kernel: &Kernel, rule: &ForeignRule) -> impl Iterator<Item = Clash> + use<> {
+    let between = (kernel.main_priority..=kernel.balance_table).contains(&rule.priority);
+    let behind = rule.priority > kernel.balance_table;
+    let tested = rule.mark.is_some_and(|m| m.mask() & kernel.mark_mask != 0);
+    let place = if between {
+        Some(Clash::RuleInBetween(rule.clone()))
+    } else if behind {
+        Some(Clash::RuleNeverReached(rule.clone(), kernel.balance_table))
+    } else {
+        None
+    };
+    place
+        .into_iter()
+        .chain(tested.then(|| Clash::RuleOnOurMarks(rule.clone(), kernel.mark_mask)))
+}
+
+impl ForeignRule {
+    /// Whose it looks like.
+    fn owner(&self) -> Option<&'static str> {
+        /// Tailscale's table for its peers.
+        const TAILSCALE: u32 = 52;
+        match self.action {
+            Action::Lookup {
+                table: TAILSCALE, ..
+            } => Some("Tailscale"),
+            // `wg-quick` takes the interface's port for both; its other rule looks up main.
+            Action::Lookup { table, .. }
+                if self.inverted && self.mark.is_some_and(|mark| mark.value() == table) =>
+            {
+                Some("wg-quick")
+            }
+            Action::Lookup {
+                table: TABLE_MAIN,
+                suppress_prefix_length: Some(0),
+            } => Some("wg-quick"),
+            _ => None,
+        }
+    }
+}
+
+/// `32764: not from all fwmark 0xca6c lookup 51820`
+impl fmt::Display for ForeignRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.priority)?;
+        if self.inverted {
+            f.write_str(" not")?;
+        }
+        match self.from {
+            Some(from) => write!(f, " from {from}")?,
+            None => f.write_str(" from all")?,
+        }
+        if let Some(to) = self.to {
+            write!(f, " to {to}")?;
+        }
+        if let Some(input) = &self.input {
+            write!(f, " iif {input}")?;
+        }
+        if let Some(mark) = self.mark {
+            write!(f, " fwmark {:#x}", mark.value())?;
+            if mark.mask() != u32::MAX {
+                write!(f, "/{:#x}", mark.mask())?;
+            }
+        }
+        let Action::Lookup {
+            table,
+            suppress_prefix_length,
+        } = self.action
+        else {
+            return Ok(());
+        };
+        match table {
+            TABLE_MAIN => f.write_str(" lookup main")?,
+            table => write!(f, " lookup {table}")?,
+        }
+        match suppress_prefix_length {
+            Some(length) => write!(f, " suppress_prefixlength {length}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What it is, what comes of it, and what to do.
+impl fmt::Display for Clash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whose = |rule: &ForeignRule| match rule.owner() {
+            Some(owner) => format!(" (by its looks {owner}'s)"),
+            None => String::new(),
+        };
+        match self {
+            Self::RuleInBetween(rule) => write!(
+                f,
+                "the rule `{rule}`{} is asked among multiwan's: what it matches does not keep to \
+                 its line; give it a priority before them, or remove it",
+                whose(rule)
+            ),
+            Self::RuleNeverReached(rule, balance) => write!(
+                f,
+                "the rule `{rule}`{} is never reached: {balance} answers for everything; give it \
+                 a priority before multiwan's",
+                whose(rule)
+            ),
+            Self::RuleOnOurMarks(rule, mask) => write!(
+                f,
+                "the rule `{rule}`{} tests bits of mark_mask {mask:#x}, which multiwan sets; \
+                 choose another mark_mask under [kernel], or another mark there",
+                whose(rule)
+            ),
+            Self::MarksChanged(writer, mask) => write!(
+                f,
+                "chain {} of table {} may change {:#x} of mark_mask {mask:#x}, by which \
+                 connections keep to their lines; choose another mark_mask under [kernel], or let \
+                 it keep to other bits",
+                writer.chain,
+                writer.table,
+                writer.bits & mask
+            ),
+            Self::RouteInOurTable(route) => write!(
+                f,
+                "table {}, which is multiwan's, has a route to {} of somebody else's, which is \
+                 kept and comes before its own; remove it, or choose other tables under [kernel]",
+                route.table, route.to
+            ),
+            Self::DefaultInMain => f.write_str(
+                "main has a default route, as DHCP clients put there; it does no harm, since \
+                 multiwan's rule for main passes over it",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_LINES: &str = include_str!("../../fixtures/configs/two-lines.toml");
+
+    fn found(around: &Surroundings) -> Vec<String> {
+        let config = Config::parse(TWO_LINES, "test.toml").unwrap();
+        let clashes = clashes(&config, around);
+        clashes.iter().map(ToString::to_string).collect()
+    }
+
+    fn rule(priority: u32, table: u32) -> ForeignRule {
+        ForeignRule {
+            priority,
+            action: Action::Lookup {
+                table,
+                suppress_prefix_length: None,
+            },
+            ..ForeignRule::default()
+        }
+    }
+
+    #[track_caller]
+    fn says(around: &Surroundings, expected: &[&str]) {
+        let found = found(around);
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.contains(expected), "{found} should say {expected}");
+        }
+    }
+
+    #[test]
+    fn rules_before_multiwan_s_are_where_they_belong() {
+        let around = Surroundings {
+            rules: vec![rule(49, 52)],
+            ..Surroundings::default()
+        };
+        says(&around, &[]);
+    }
+
+    #[test]
+    fn a_rule_among_multiwan_s_takes_its_packets() {
+        let around = Surroundings {
+            rules: vec![rule(50, TABLE_MAIN), rule(100, 77), rule(222, 7)],
+            ..Surroundings::default()
+        };
+        says(
+            &around,
+            &[
+                "`50: from all lookup main` is asked among multiwan's",
+                "`100: from all lookup 77`",
+                "`222: from all lookup 7`",
+            ],
+        );
+    }
+
+    #[test]
+    fn wg_quick_is_never_reached_and_its_mark_has_bits_of_the_mask() {
+        let mut to_tunnel = rule(32765, 51820);
+        to_tunnel.inverted = true;
+        to_tunnel.mark = Some(Mark::new(51820, u32::MAX));
+        let main = ForeignRule {
+            priority: 32764,
+            action: Action::Lookup {
+                table: TABLE_MAIN,
+                suppress_prefix_length: Some(0),
+            },
+            ..ForeignRule::default()
+        };
+        let around = Surroundings {
+            rules: vec![main, to_tunnel],
+            ..Surroundings::default()
+        };
+        says(
+            &around,
+            &[
+                "lookup main suppress_prefixlength 0` (by its looks wg-quick's) is never reached",
+                "`32765: not from all fwmark 0xca6c lookup 51820` (by its looks wg-quick's) is \
+                 never reached: 222",
+                "tests bits of mark_mask 0x3f00",
+            ],
+        );
+    }
+
+    #[test]
+    fn tailscale_is_never_reached() {
+        let mut main = rule(5210, TABLE_MAIN);
+        main.mark = Some(Mark::new(0x80000, 0xff0000));
+        let around = Surroundings {
+            rules: vec![main, rule(5270, 52)],
+            ..Surroundings::default()
+        };
+        says(
+            &around,
+            &["`5210: from all fwmark 0x80000/0xff0000", "Tailscale's"],
+        );
+    }
+
+    #[test]
+    fn marks_of_others_are_theirs() {
+        let writer = |bits| MarkWriter {
+            table: "inet mangle".into(),
+            chain: "marks".into(),
+            bits,
+        };
+        let around = Surroundings {
+            mark_writers: vec![writer(0xff), writer(0xff00)],
+            ..Surroundings::default()
+        };
+        says(
+            &around,
+            &["chain marks of table inet mangle may change 0x3f00 of mark_mask 0x3f00"],
+        );
+    }
+
+    #[test]
+    fn routes_in_multiwan_s_tables_and_a_default_in_main() {
+        let route = |table, to: &str| ForeignRoute {
+            table,
+            to: to.parse().unwrap(),
+        };
+        let around = Surroundings {
+            routes: vec![
+                route(201, "10.0.0.0/8"),
+                route(254, "0.0.0.0/0"),
+                route(77, "10.0.0.0/8"),
+            ],
+            ..Surroundings::default()
+        };
+        says(
+            &around,
+            &[
+                "table 201, which is multiwan's, has a route to 10.0.0.0/8",
+                "does no harm",
+            ],
+        );
+        let config = Config::parse(TWO_LINES, "test.toml").unwrap();
+        let harmless = clashes(&config, &around)
+            .iter()
+            .map(Clash::is_harmless)
+            .collect::<Vec<_>>();
+        assert_eq!(harmless, [false, true]);
+    }
+}

@@ -43,6 +43,8 @@ pub struct Modem {
     pub(crate) lan: Device,
     /// The router's end of it.
     pub(crate) router_card: Device,
+    /// Its end of its uplink.
+    pub(crate) isp: Device,
     /// The Internet's end of its uplink.
     pub(crate) internet_card: Device,
     pub(crate) fault: Option<Fault>,
@@ -76,6 +78,10 @@ impl Lab {
         let settings = [
             ("ipv4/ip_forward", "1"),
             ("ipv4/conf/all/accept_local", "1"),
+            // Fragments show no port to the rule that leaves frames to the lab: put together they
+            // would be refused by the kernel.
+            ("ipv4/ipfrag_low_thresh", "0"),
+            ("ipv4/ipfrag_high_thresh", "0"),
         ];
         let mut internet = Host::create("internet", &settings)?;
 
@@ -212,6 +218,7 @@ fn build_modems(
             host,
             lan,
             router_card,
+            isp,
             internet_card,
             fault: None,
         });

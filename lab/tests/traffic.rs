@@ -1,10 +1,11 @@
 //! Traffic and its captures, beside a router that nobody has set up.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use multiwan_lab::traffic::{Options, Outcome, Patience, Protocol};
-use multiwan_lab::{Fault, Lab, Topology, sandbox};
+use multiwan_lab::traffic::{Options, Outcome, Patience, Protocol, Refusal, Stray};
+use multiwan_lab::{Fault, Lab, Sandbox, Topology, sandbox};
 
 #[test]
 fn a_device_that_went_down_does_not_keep_the_lab_busy() {
@@ -52,5 +53,105 @@ fn a_flow_that_nobody_answers_is_silent_and_seen_on_no_line() {
         assert_eq!(traffic.flow(flow).retransmissions, 2);
         assert_eq!(traffic.ledger().line(flow), None);
         assert_eq!(traffic.lost().unwrap(), 0);
+    });
+}
+
+/// A lab of one line whose router has its addresses, forwards, and translates.
+fn plain_router(sandbox: &Sandbox) -> Lab {
+    let net = |text: &str| text.parse().unwrap();
+    let gateway = Ipv4Addr::new(198, 51, 100, 1);
+    let topology = Topology::new("eth0", net("192.0.2.1/24"))
+        .line("eth1", net("198.51.100.2/24"), gateway)
+        .clients(2);
+    let mut lab = Lab::build(sandbox, topology).unwrap();
+    for command in [
+        "link set eth0 up",
+        "address add 192.0.2.1/24 dev eth0",
+        "link set eth1 up",
+        "address add 198.51.100.2/24 dev eth1",
+        "route add default via 198.51.100.1",
+    ] {
+        let done = Command::new("ip")
+            .args(command.split(' '))
+            .status()
+            .unwrap();
+        assert!(done.success(), "ip {command}");
+    }
+    let translate = "add table ip lab; add chain ip lab leaving { type nat hook postrouting \
+                     priority 100; }; add rule ip lab leaving oifname eth1 masquerade";
+    let done = Command::new("nft").arg(translate).status().unwrap();
+    assert!(done.success(), "nft {translate}");
+    lab.router().set("ipv4/ip_forward", "1").unwrap();
+    lab.wait_router_links().unwrap();
+    lab
+}
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+
+#[test]
+fn a_host_outside_asks_the_router_and_is_answered_by_its_line() {
+    sandbox::test(|sandbox| {
+        let lab = plain_router(sandbox);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        let router = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), 7);
+        let echo = traffic.begin_outside(0, SERVER, router, Protocol::Echo);
+        // Nobody listens.
+        let closed = traffic.begin_outside(0, SERVER, router, Protocol::Tcp);
+        traffic.finish().unwrap();
+        assert!(traffic.flow(echo).answered());
+        assert_eq!(traffic.flow(closed).outcome, Some(Outcome::Reset));
+        for flow in [echo, closed] {
+            let [seen] = traffic.ledger().sightings(flow) else {
+                panic!("one line and source");
+            };
+            assert_eq!((seen.line, seen.source.ip()), (0, router.ip()));
+        }
+    });
+}
+
+#[test]
+fn what_is_injected_is_a_stray_where_it_arrives() {
+    sandbox::test(|sandbox| {
+        let mut lab = plain_router(sandbox);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        let (source, to) = (SocketAddrV4::new(SERVER, 53), lab.client(0).address());
+        traffic.inject(0, source, SocketAddrV4::new(to, 5000), Protocol::Udp);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while traffic.strays().is_empty() && Instant::now() < deadline {
+            traffic.turn(Duration::from_millis(10)).unwrap();
+        }
+        assert_eq!(traffic.strays(), [Stray { source, to }]);
+    });
+}
+
+#[test]
+fn errors_and_fragments_are_attributed_to_their_flow() {
+    sandbox::test(|sandbox| {
+        let lab = plain_router(sandbox);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        let [port, too_big] = [3, 4].map(|code| Refusal { code, mtu: 1400 });
+        let refused = traffic.begin(0, SERVER, Protocol::Tcp);
+        traffic.refuse(refused, too_big);
+        let echo = traffic.begin(0, SERVER, Protocol::Echo);
+        let large = traffic.begin_large(1, SERVER, 4000);
+        traffic.finish().unwrap();
+        let outcome = traffic.flow(refused).outcome;
+        let expected = Outcome::Refused {
+            from: SERVER,
+            kind: 3,
+            code: 4,
+        };
+        assert_eq!(outcome, Some(expected));
+        assert!(traffic.flow(echo).answered());
+        assert!(traffic.flow(large).answered());
+        traffic.complain(large, port);
+        traffic.repeat(echo);
+        traffic.finish().unwrap();
+        let packets = |flow| match traffic.ledger().sightings(flow) {
+            [seen] => seen.packets,
+            seen => panic!("{seen:?}"),
+        };
+        // Three fragments and the complaint.
+        assert_eq!((packets(large), packets(echo)), (4, 2));
     });
 }

@@ -1,6 +1,7 @@
 //! The clauses, one file per area, and the list of them all.
 
 mod dead;
+mod inbound;
 mod keepalive;
 mod local;
 mod nat;
@@ -21,6 +22,7 @@ pub const AREAS: &[&[&Clause]] = &[
     dead::CLAUSES,
     recover::CLAUSES,
     local::CLAUSES,
+    inbound::CLAUSES,
     nat::CLAUSES,
     keepalive::CLAUSES,
 ];

@@ -1,14 +1,16 @@
 //! The set that most clauses play on: a lab for the described configuration, the applier at work
 //! in its router, and traffic.
 
+mod calls;
 mod pairs;
+mod service;
 mod topology;
 mod wait;
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use multiwan_lab::traffic::{FlowId, Options, Patience, Protocol, Traffic};
+use multiwan_lab::traffic::{FlowId, Options, Origin, Patience, Protocol, Traffic};
 use multiwan_lab::{Fault, Lab};
 use rand::Rng as _;
 
@@ -17,6 +19,7 @@ use crate::context::Context;
 use crate::judge::{expected, shares};
 use crate::judgement::{Judgement, Status, Trouble};
 use pairs::Pairs;
+pub use service::Service;
 use topology::topology;
 
 /// For packets that are sent to see where they go, answered or not: the second is a
@@ -157,13 +160,18 @@ impl<'a> Scene<'a> {
     pub fn pause(&mut self, time: Duration) -> Result<(), Trouble> {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            let turned = self.traffic.turn(left);
-            turned.map_err(|source| Trouble::System {
-                doing: "making traffic",
-                source,
-            })?;
+            self.turn(left)?;
         }
         Ok(())
+    }
+
+    /// One turn of the traffic, so long at most.
+    fn turn(&mut self, patience: Duration) -> Result<(), Trouble> {
+        let turned = self.traffic.turn(patience);
+        turned.map(drop).map_err(|source| Trouble::System {
+            doing: "making traffic",
+            source,
+        })
     }
 
     /// A server that no flow was with, for flows that the lab's clients do not make.
@@ -221,7 +229,7 @@ impl<'a> Scene<'a> {
         let (mut unanswered, mut nowhere, mut split) = (0, 0, 0);
         for &flow in flows {
             let state = self.traffic.flow(flow);
-            unanswered += usize::from(state.client.is_some() && !state.answered());
+            unanswered += usize::from(state.origin != Origin::Sockets && !state.answered());
             match self.traffic.ledger().line(flow) {
                 Some(line) => seen[line] += 1,
                 None if self.traffic.ledger().sightings(flow).is_empty() => nowhere += 1,

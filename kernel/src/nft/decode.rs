@@ -100,6 +100,9 @@ fn two(list: &[Expression]) -> Option<Statement> {
         [Expression::Immediate(value), Expression::SourceNat] => {
             Some(Statement::SourceNat(ipv4(value)?))
         }
+        [Expression::Immediate(value), Expression::DestinationNat] => {
+            Some(Statement::DestinationNat(ipv4(value)?))
+        }
         _ => None,
     }
 }

@@ -140,6 +140,12 @@ impl Statement {
                     Expression::SourceNat,
                 ]);
             }
+            Self::DestinationNat(address) => {
+                list.extend([
+                    Expression::Immediate(address.octets().to_vec()),
+                    Expression::DestinationNat,
+                ]);
+            }
             Self::Masquerade => list.push(Expression::Masquerade),
             Self::Verdict(verdict) => list.push(Expression::Verdict(verdict.clone())),
             Self::Reject(reject) => list.push(Expression::Reject(*reject)),

@@ -36,6 +36,7 @@ pub(super) enum Expression {
     Store(Store),
     Counter(Counter),
     SourceNat,
+    DestinationNat,
     Masquerade,
     Verdict(Verdict),
     Reject(Reject),
@@ -96,7 +97,7 @@ impl Expression {
             Self::Compare(..) => "cmp",
             Self::Immediate(_) | Self::Verdict(_) => "immediate",
             Self::Counter(_) => "counter",
-            Self::SourceNat => "nat",
+            Self::SourceNat | Self::DestinationNat => "nat",
             Self::Masquerade => "masq",
             Self::Reject(_) => "reject",
             Self::Other(unknown) => &unknown.name,
@@ -191,8 +192,12 @@ impl Expression {
             }
             // A counter begins at 0, whatever it had counted when it was read.
             Self::Counter(_) | Self::Masquerade => {}
-            Self::SourceNat => {
-                data.u32(nat::TYPE, nat::SOURCE);
+            Self::SourceNat | Self::DestinationNat => {
+                let kind = match self {
+                    Self::SourceNat => nat::SOURCE,
+                    _ => nat::DESTINATION,
+                };
+                data.u32(nat::TYPE, kind);
                 data.u32(nat::FAMILY, libc::NFPROTO_IPV4 as u32);
                 data.u32(nat::REG_ADDR_MIN, REGISTER);
             }
@@ -308,13 +313,16 @@ impl Expression {
                     nat::FLAGS,
                 ])?;
                 register(nat::REG_ADDR_MIN)?;
-                let ours = data.u32(nat::TYPE) == Some(nat::SOURCE)
-                    && data.u32(nat::FLAGS).unwrap_or(0) & !nat::MAP_IPS == 0
+                let ours = data.u32(nat::FLAGS).unwrap_or(0) & !nat::MAP_IPS == 0
                     && data.u32(nat::FAMILY) == Some(libc::NFPROTO_IPV4 as u32)
                     && data
                         .u32(nat::REG_ADDR_MAX)
                         .is_none_or(|register| register == REGISTER);
-                ours.then_some(Self::SourceNat)?
+                match data.u32(nat::TYPE)? {
+                    nat::SOURCE if ours => Self::SourceNat,
+                    nat::DESTINATION if ours => Self::DestinationNat,
+                    _ => None?,
+                }
             }
             "masq" => {
                 only(&[])?;

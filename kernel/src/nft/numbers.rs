@@ -87,6 +87,7 @@ pub(super) mod nat {
     pub(in crate::nft) const REG_ADDR_MAX: u16 = 4;
     pub(in crate::nft) const FLAGS: u16 = 7;
     pub(in crate::nft) const SOURCE: u32 = 0;
+    pub(in crate::nft) const DESTINATION: u32 = 1;
     /// `NF_NAT_RANGE_MAP_IPS`: the kernel's own note that there is an address.
     pub(in crate::nft) const MAP_IPS: u32 = 1;
 }

@@ -41,6 +41,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     let forward = Base::new(Kind::Filter, Hook::Forward, 0).policy(Policy::Drop);
     let output = Base::new(Kind::Route, Hook::Output, -150);
     let nat = Base::new(Kind::Nat, Hook::Postrouting, 100);
+    let nat_before = Base::new(Kind::Nat, Hook::Prerouting, -100);
     let ingress = Base::new(Kind::Filter, Hook::Ingress, -500).device("lo");
     let egress = Base::new(Kind::Filter, Hook::Egress, 0)
         .device("lo")
@@ -250,6 +251,11 @@ pub(crate) fn samples() -> Vec<Sample> {
             &nat,
             vec![SourceNat([192, 0, 2, 1].into())],
             "snat to 192.0.2.1",
+        ),
+        (
+            &nat_before,
+            vec![DestinationNat([192, 0, 2, 1].into())],
+            "dnat to 192.0.2.1",
         ),
         (&nat, vec![Masquerade], "masquerade"),
         (&forward, vec![self::Verdict::Accept.into()], "accept"),

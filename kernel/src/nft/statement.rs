@@ -60,6 +60,8 @@ pub enum Statement {
     Counter(Counter),
     /// `snat to 192.0.2.1`; in chains of type nat.
     SourceNat(Ipv4Addr),
+    /// `dnat to 192.0.2.1`; in prerouting and output chains of type nat.
+    DestinationNat(Ipv4Addr),
     /// `masquerade`: source NAT to the first address of the outgoing device; the connection is forgotten when the device
     /// goes down. In postrouting chains of type nat.
     Masquerade,

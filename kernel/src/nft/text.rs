@@ -117,6 +117,7 @@ impl Display for Statement {
             Self::SetSegmentSize(size) => write!(f, "tcp option maxseg size set {size}"),
             Self::Counter(_) => f.write_str("counter"),
             Self::SourceNat(address) => write!(f, "snat to {address}"),
+            Self::DestinationNat(address) => write!(f, "dnat to {address}"),
             Self::Masquerade => f.write_str("masquerade"),
             Self::Verdict(verdict) => verdict.fmt(f),
             Self::Reject(reject) => reject.fmt(f),

@@ -3,22 +3,35 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use super::frame::{ACK, Ends, FIN, Header, PSH, Protocol, RST, SYN};
+use super::frame::{ACK, Ends, FIN, Header, PSH, Protocol, RST, Refusal, SYN};
+use super::server::Request;
 
 /// The number of a flow, in the order of their beginnings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub(crate) u32);
 
-/// One client's conversation with one server.
+/// Who begins a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The client of this number, from 0, which asks a server on the Internet.
+    Client(usize),
+    /// A host on the Internet, which asks something behind this line, counted from 0, by way of
+    /// its modem.
+    Outside(usize),
+    /// Somebody's sockets, such as the router's own: the flow is only watched.
+    Sockets,
+}
+
+/// One host's conversation with another, one of them on the Internet.
 #[derive(Debug, Clone)]
 pub struct Flow {
-    /// The client's number, from 0; none for a flow of somebody's sockets that is only watched.
-    pub client: Option<usize>,
+    /// Who begins it.
+    pub origin: Origin,
     /// The protocol.
     pub protocol: Protocol,
-    /// The server, by its address and port.
+    /// Who is asked, by its address and port. Of an ICMP echo the port is the identifier.
     pub server: SocketAddrV4,
-    /// The client's address and port, as the client has them; unspecified for a watched flow.
+    /// Who asks, as it knows itself; unspecified for a watched flow.
     pub local: SocketAddrV4,
     /// The address and port that the server saw, once it has answered.
     pub seen_as: Option<SocketAddrV4>,
@@ -29,6 +42,10 @@ pub struct Flow {
     /// How often a packet had to be sent again.
     pub retransmissions: u32,
     pub(crate) step: Step,
+    /// How the Internet refuses what it asks.
+    pub(crate) refusal: Option<Refusal>,
+    /// How many bytes it asks with.
+    pub(crate) size: usize,
     /// Whether it closes by itself once it has its first answer.
     pub(crate) brief: bool,
     pub(crate) exchanges: u32,
@@ -87,14 +104,14 @@ pub(crate) enum Progress {
 
 impl Flow {
     pub(crate) fn new(
-        client: Option<usize>,
+        origin: Origin,
         protocol: Protocol,
         local: SocketAddrV4,
         server: SocketAddrV4,
         sequence: u32,
     ) -> Self {
         Self {
-            client,
+            origin,
             protocol,
             server,
             local,
@@ -103,6 +120,8 @@ impl Flow {
             outcome: None,
             retransmissions: 0,
             step: Step::Idle,
+            refusal: None,
+            size: Request::LENGTH,
             brief: false,
             exchanges: 0,
             attempts: 0,
@@ -114,6 +133,14 @@ impl Flow {
     /// Whether the last exchange was answered.
     pub fn answered(&self) -> bool {
         matches!(self.outcome, Some(Outcome::Answered(_)))
+    }
+
+    /// Its end on the Internet, which no other flow of the protocol has.
+    pub(crate) fn on_the_internet(&self) -> SocketAddrV4 {
+        match self.origin {
+            Origin::Outside(_) => self.local,
+            Origin::Client(_) | Origin::Sockets => self.server,
+        }
     }
 
     /// Whether an exchange is under way.
@@ -142,7 +169,7 @@ impl Flow {
         self.exchanges += 1;
     }
 
-    /// Begins to close; UDP has nothing to say then.
+    /// Begins to close; only TCP has something to say then.
     pub(crate) fn close(&mut self, now: Instant) {
         self.begin(now);
         self.step = if self.protocol == Protocol::Tcp {
@@ -171,6 +198,10 @@ impl Flow {
         };
         let header = match self.protocol {
             Protocol::Udp => Header::Udp,
+            Protocol::Echo => Header::Echo {
+                reply: false,
+                sequence: self.exchanges as u16,
+            },
             Protocol::Tcp => Header::Tcp {
                 sequence: self.sequence,
                 acknowledgement: self.acknowledgement,
@@ -194,7 +225,11 @@ impl Flow {
             flags,
         } = header
         else {
-            return if self.step == Step::Asking {
+            let answers = match header {
+                Header::Echo { reply, sequence } => reply && sequence == self.exchanges as u16,
+                _ => true,
+            };
+            return if answers && self.step == Step::Asking {
                 self.done(Step::Idle, now)
             } else {
                 Progress::None

@@ -5,16 +5,20 @@ use std::hash::BuildHasherDefault;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::packet::Burst;
 use rustc_hash::FxHasher;
 
 use super::Patience;
-use super::flow::{Flow, FlowId, Outcome, Progress, Step};
-use super::frame::{self, Ends, FIN, Frame, Header, Protocol, SYN};
-use super::ledger::Ledger;
+use super::flow::{Flow, FlowId, Origin, Outcome, Progress, Step};
+use super::frame::{self, Ends, FIN, Frame, Header, Protocol, Refusal, SYN};
+use super::ledger::{Ledger, Stray};
 use super::port::Port;
-use super::server::{Answer, Request};
+use super::server::{self, Answer, Request};
 use crate::host::{FRAME_PORTS_END, FRAME_PORTS_START, Mac};
+
+/// So many ports, of clients and on the Internet, are for frames.
+const PORTS: u32 = (FRAME_PORTS_END - FRAME_PORTS_START) as u32 + 1;
 
 type HashMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<FxHasher>>;
 
@@ -26,11 +30,35 @@ pub(super) struct Endpoint {
     pub(super) port: usize,
 }
 
+/// Where frames go in and come out, by what is there.
+pub(super) struct Ports {
+    /// Clients.
+    pub(super) clients: Vec<Port>,
+    /// The Internet, line by line.
+    pub(super) servers: Vec<Port>,
+    /// The modems' ends of the lines, where all that leaves is seen.
+    pub(super) taps: Vec<Port>,
+}
+
+impl Ports {
+    pub(super) fn all(&mut self) -> impl Iterator<Item = &mut Port> {
+        let Self {
+            clients,
+            servers,
+            taps,
+        } = self;
+        clients.iter_mut().chain(servers).chain(taps)
+    }
+}
+
 /// Flows and their clients.
 pub(super) struct Flows {
     pub(super) clients: Vec<Endpoint>,
     /// The router's card, the clients' gateway.
     pub(super) router: Mac,
+    /// The Internet's and the modem's end of each line's uplink.
+    pub(super) uplinks: Vec<(Mac, Mac)>,
+    pub(super) servers: Ipv4Net,
     pub(super) all: Vec<Flow>,
     pub(super) ledger: Ledger,
     patience: Patience,
@@ -41,6 +69,9 @@ pub(super) struct Flows {
     next_port: HashMap<(Protocol, Ipv4Addr), u16>,
     waiting: VecDeque<(u32, Errand)>,
     timers: VecDeque<Timer>,
+    /// Whether the Internet does more than answer.
+    lively: bool,
+    pub(super) strays: Vec<Stray>,
 }
 
 /// What a flow waits to do.
@@ -60,10 +91,18 @@ struct Timer {
 }
 
 impl Flows {
-    pub(super) fn new(clients: Vec<Endpoint>, router: Mac, window: usize) -> Self {
+    pub(super) fn new(
+        clients: Vec<Endpoint>,
+        router: Mac,
+        uplinks: Vec<(Mac, Mac)>,
+        servers: Ipv4Net,
+        window: usize,
+    ) -> Self {
         Self {
             clients,
             router,
+            uplinks,
+            servers,
             all: Vec::new(),
             ledger: Ledger::default(),
             patience: Patience::default(),
@@ -73,35 +112,74 @@ impl Flows {
             next_port: HashMap::default(),
             waiting: VecDeque::new(),
             timers: VecDeque::new(),
+            lively: false,
+            strays: Vec::new(),
         }
     }
 
-    /// A new flow to a port of the server that no other flow uses.
-    pub(super) fn add(
+    /// A new flow of a client or of somebody's sockets, to a port of the server that no other flow
+    /// uses.
+    pub(super) fn add(&mut self, origin: Origin, server: Ipv4Addr, protocol: Protocol) -> FlowId {
+        let (number, server) = self.on_the_internet(server, protocol);
+        let address = match origin {
+            Origin::Client(client) => self.clients[client].address,
+            Origin::Outside(_) | Origin::Sockets => Ipv4Addr::UNSPECIFIED,
+        };
+        let port = match protocol {
+            Protocol::Echo => server.port(),
+            Protocol::Tcp | Protocol::Udp => FRAME_PORTS_START + (number % PORTS) as u16,
+        };
+        self.push(origin, protocol, SocketAddrV4::new(address, port), server)
+    }
+
+    /// A new flow from a port of a host on the Internet, that no other flow uses, to what is behind
+    /// a line.
+    pub(super) fn add_outside(
         &mut self,
-        client: Option<usize>,
-        server: Ipv4Addr,
+        line: usize,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
         protocol: Protocol,
     ) -> FlowId {
-        const PORTS: u32 = (FRAME_PORTS_END - FRAME_PORTS_START) as u32 + 1;
+        let (_, from) = self.on_the_internet(from, protocol);
+        let to = match protocol {
+            Protocol::Echo => SocketAddrV4::new(*to.ip(), from.port()),
+            Protocol::Tcp | Protocol::Udp => to,
+        };
+        self.lively = true;
+        self.push(Origin::Outside(line), protocol, from, to)
+    }
+
+    /// The next flow's number, and its end at this host of the Internet.
+    fn on_the_internet(&mut self, host: Ipv4Addr, protocol: Protocol) -> (u32, SocketAddrV4) {
         let number = self.all.len() as u32;
         let next = self
             .next_port
-            .entry((protocol, server))
+            .entry((protocol, host))
             .or_insert(FRAME_PORTS_START);
-        let server = SocketAddrV4::new(server, *next);
+        let end = SocketAddrV4::new(host, *next);
         *next = if *next == FRAME_PORTS_END {
             FRAME_PORTS_START
         } else {
             *next + 1
         };
-        let address = client.map_or(Ipv4Addr::UNSPECIFIED, |client| self.clients[client].address);
-        let local = SocketAddrV4::new(address, FRAME_PORTS_START + (number % PORTS) as u16);
+        (number, end)
+    }
+
+    fn push(
+        &mut self,
+        origin: Origin,
+        protocol: Protocol,
+        local: SocketAddrV4,
+        server: SocketAddrV4,
+    ) -> FlowId {
+        let number = self.all.len() as u32;
         // Any first sequence number will do; the flow's number makes a capture readable.
         let sequence = number.wrapping_mul(0x0001_0000);
-        self.all
-            .push(Flow::new(client, protocol, local, server, sequence));
-        self.index.insert((protocol, server), number);
+        let flow = Flow::new(origin, protocol, local, server, sequence);
+        self.index
+            .insert((protocol, flow.on_the_internet()), number);
+        self.all.push(flow);
         self.ledger.grow();
         FlowId(number)
     }
@@ -133,14 +211,16 @@ impl Flows {
     }
 
     /// Begins what waits, as far as the window allows.
-    pub(super) fn begin_waiting(&mut self, ports: &mut [Port]) -> bool {
+    pub(super) fn begin_waiting(&mut self, ports: &mut Ports) -> bool {
         let now = Instant::now();
         let mut happened = false;
         while self.under_way < self.window
             && let Some((number, errand)) = self.waiting.pop_front()
         {
             let flow = &mut self.all[number as usize];
-            let Some(client) = flow.client else { continue };
+            if flow.origin == Origin::Sockets {
+                continue;
+            }
             // One exchange at a time, and none after the end.
             if flow.pending() || flow.step == Step::Closed {
                 continue;
@@ -151,12 +231,32 @@ impl Flows {
             }
             if flow.pending() {
                 self.under_way += 1;
-                let port = self.clients[client].port;
-                self.send(number, &mut ports[port].burst);
+                if let Some(burst) = self.burst(number, ports) {
+                    self.send(number, burst);
+                }
                 happened = true;
             }
         }
         happened
+    }
+
+    /// Where the frames of who asks on a flow go in.
+    fn burst<'a>(&self, number: u32, ports: &'a mut Ports) -> Option<&'a mut Burst> {
+        let port = match self.all[number as usize].origin {
+            Origin::Client(client) => &mut ports.clients[self.clients[client].port],
+            Origin::Outside(line) => &mut ports.servers[line],
+            Origin::Sockets => return None,
+        };
+        Some(&mut port.burst)
+    }
+
+    /// Who asks on a flow, and its gateway.
+    fn macs(&self, origin: Origin) -> Option<(Mac, Mac)> {
+        match origin {
+            Origin::Client(client) => Some((self.clients[client].mac, self.router)),
+            Origin::Outside(line) => Some(self.uplinks[line]),
+            Origin::Sockets => None,
+        }
     }
 
     /// Sends the packet of a flow's step, for the first time or again, and minds when it will be
@@ -176,7 +276,7 @@ impl Flows {
 
     fn write(&self, number: u32, burst: &mut Burst) {
         let flow = &self.all[number as usize];
-        let Some(client) = flow.client.map(|client| &self.clients[client]) else {
+        let Some(macs) = self.macs(flow.origin) else {
             return;
         };
         let (header, request) = flow.packet();
@@ -185,20 +285,54 @@ impl Flows {
             exchange: flow.exchanges,
         }
         .to_bytes();
-        let payload = if request { &asked[..] } else { &[] };
-        frame::write(
-            burst,
-            (client.mac, self.router),
-            flow.ends(),
-            header,
-            payload,
-        );
+        // Over and over, so that each fragment of a large one says whose it is.
+        let long = asked.repeat(if flow.size > asked.len() {
+            flow.size.div_ceil(asked.len())
+        } else {
+            0
+        });
+        let payload = match (request, long.is_empty()) {
+            (false, _) => &[],
+            (true, true) => &asked[..],
+            (true, false) => &long,
+        };
+        frame::write(burst, macs, flow.ends(), header, payload);
+    }
+
+    /// Sends the last packet of a flow once more, for no answer.
+    pub(super) fn repeat(&self, flow: FlowId, ports: &mut Ports) {
+        if let Some(burst) = self.burst(flow.0, ports) {
+            self.write(flow.0, burst);
+        }
+    }
+
+    /// Has the Internet refuse what a flow asks.
+    pub(super) fn refuse(&mut self, flow: FlowId, refusal: Refusal) {
+        self.all[flow.0 as usize].refusal = Some(refusal);
+        self.lively = true;
+    }
+
+    /// Sends an ICMP error from who asks on a flow, about the last answer.
+    pub(super) fn complain(&self, flow: FlowId, refusal: Refusal, ports: &mut Ports) {
+        let Some(burst) = self.burst(flow.0, ports) else {
+            return;
+        };
+        let flow = &self.all[flow.0 as usize];
+        let Some(macs) = self.macs(flow.origin) else {
+            return;
+        };
+        let hosts = (*flow.local.ip(), *flow.server.ip());
+        let about = (flow.protocol, flow.ends().reversed());
+        frame::write_refusal(burst, macs, hosts, refusal, about);
     }
 
     /// Writes a segment that makes no sense: SYN and FIN at once.
-    pub(super) fn write_invalid(&self, flow: FlowId, ports: &mut [Port]) {
+    pub(super) fn write_invalid(&self, flow: FlowId, ports: &mut Ports) {
+        let Some(burst) = self.burst(flow.0, ports) else {
+            return;
+        };
         let flow = &self.all[flow.0 as usize];
-        let Some(client) = flow.client.map(|client| &self.clients[client]) else {
+        let Some(macs) = self.macs(flow.origin) else {
             return;
         };
         let header = Header::Tcp {
@@ -206,22 +340,37 @@ impl Flows {
             acknowledgement: 0,
             flags: SYN | FIN,
         };
-        let burst = &mut ports[client.port].burst;
-        frame::write(burst, (client.mac, self.router), flow.ends(), header, &[]);
+        frame::write(burst, macs, flow.ends(), header, &[]);
     }
 
     /// Takes in a frame that reached a client's port.
     pub(super) fn hear(&mut self, port: usize, bytes: &[u8], now: Instant, burst: &mut Burst) {
         match frame::read(bytes) {
             Frame::Segment {
+                from,
                 ends,
                 header,
                 payload,
-                ..
             } => {
                 let protocol = frame::protocol(header);
+                let source = SocketAddrV4::new(ends.source, ends.source_port);
                 if let Some(number) = self.asker(port, protocol, ends.reversed()) {
                     self.hear_server(number, header, payload, now, burst);
+                    return;
+                }
+                let to = ends.destination;
+                let ours = |client: &&Endpoint| client.port == port && client.address == to;
+                let Some(client) = self.clients.iter().find(ours) else {
+                    return;
+                };
+                match self.index.get(&(protocol, source)) {
+                    Some(&number) => {
+                        let origin = self.all[number as usize].origin;
+                        if matches!(origin, Origin::Outside(_)) {
+                            server::reply(burst, (client.mac, from), ends, header, payload);
+                        }
+                    }
+                    None => self.strays.push(Stray { source, to }),
                 }
             }
             Frame::IcmpError {
@@ -242,7 +391,7 @@ impl Flows {
                     frame::write_arp_reply(burst, client.mac, wanted, &asker);
                 }
             }
-            Frame::OtherIpv4 { .. } | Frame::Other => {}
+            Frame::Fragment { .. } | Frame::OtherIpv4 { .. } | Frame::Other => {}
         }
     }
 
@@ -251,8 +400,72 @@ impl Flows {
         let server = SocketAddrV4::new(ends.destination, ends.destination_port);
         let number = *self.index.get(&(protocol, server))?;
         let flow = &self.all[number as usize];
-        let here = self.clients[flow.client?].port == port;
+        let Origin::Client(client) = flow.origin else {
+            return None;
+        };
+        let here = self.clients[client].port == port;
         (here && flow.pending() && flow.ends() == ends).then_some(number)
+    }
+
+    /// Takes in a frame that reached the Internet by a line, and appends what is said to it.
+    pub(super) fn serve(
+        &mut self,
+        line: usize,
+        mac: Mac,
+        bytes: &[u8],
+        now: Instant,
+        burst: &mut Burst,
+    ) {
+        let frame = frame::read(bytes);
+        if !(self.lively && self.hear_outside(line, mac, &frame, now, burst)) {
+            server::answer(burst, mac, self.servers, &frame);
+        }
+    }
+
+    /// Whether the frame was for a host that asks from outside, or is refused.
+    fn hear_outside(
+        &mut self,
+        line: usize,
+        mac: Mac,
+        frame: &Frame<'_>,
+        now: Instant,
+        burst: &mut Burst,
+    ) -> bool {
+        let (protocol, ends) = match *frame {
+            Frame::Segment { ends, header, .. } => (frame::protocol(header), ends),
+            Frame::IcmpError { quoted, .. } => (quoted.0, quoted.1.reversed()),
+            _ => return false,
+        };
+        let here = SocketAddrV4::new(ends.destination, ends.destination_port);
+        let Some(&number) = self.index.get(&(protocol, here)) else {
+            return false;
+        };
+        let flow = &mut self.all[number as usize];
+        let Origin::Outside(by) = flow.origin else {
+            let (Some(refusal), &Frame::Segment { from, .. }) = (flow.refusal, frame) else {
+                return false;
+            };
+            let hosts = (ends.destination, ends.source);
+            frame::write_refusal(burst, (mac, from), hosts, refusal, (protocol, ends));
+            return true;
+        };
+        // What comes by another line is no answer to it, as for a provider that looks at sources.
+        if by != line || !flow.pending() || flow.ends() != ends.reversed() {
+            return true;
+        }
+        match *frame {
+            Frame::Segment {
+                header, payload, ..
+            } => self.hear_server(number, header, payload, now, burst),
+            Frame::IcmpError {
+                from, kind, code, ..
+            } => {
+                flow.end(Outcome::Refused { from, kind, code });
+                self.under_way -= 1;
+            }
+            _ => {}
+        }
+        true
     }
 
     fn hear_server(
@@ -308,29 +521,53 @@ impl Flows {
                     self.ledger.note(FlowId(number), line, source, time);
                 }
             }
-            Frame::IcmpError { from: source, .. } | Frame::OtherIpv4 { source } => {
-                self.ledger.note_source(line, source);
+            Frame::IcmpError {
+                from,
+                quoted: (protocol, about),
+                ..
+            } => {
+                self.ledger.note_source(line, from);
+                let server = SocketAddrV4::new(about.source, about.source_port);
+                if let Some(&number) = self.index.get(&(protocol, server)) {
+                    let source = SocketAddrV4::new(from, about.destination_port);
+                    self.ledger.note(FlowId(number), line, source, time);
+                }
             }
+            Frame::Fragment { source, body } => {
+                self.ledger.note_source(line, source);
+                if let Some(flow) = self.whose(body) {
+                    self.ledger.note_part(flow, line, source, time);
+                }
+            }
+            Frame::OtherIpv4 { source } => self.ledger.note_source(line, source),
             Frame::ArpRequest(..) | Frame::Other => {}
         }
     }
 
+    /// The flow that a fragment of a large request is of.
+    fn whose(&self, body: &[u8]) -> Option<FlowId> {
+        let Request { flow, .. } = Request::from_bytes(body)?;
+        let large = self.all.get(flow as usize)?.size > Request::LENGTH;
+        large.then_some(FlowId(flow))
+    }
+
     /// Sends again what was not answered in time, or gives up.
-    pub(super) fn expire(&mut self, ports: &mut [Port]) -> bool {
+    pub(super) fn expire(&mut self, ports: &mut Ports) -> bool {
         let now = Instant::now();
         let mut happened = false;
         while let Some(timer) = self.timers.pop_front_if(|timer| timer.at <= now) {
             let flow = &mut self.all[timer.flow as usize];
             let same = (flow.attempts, flow.exchanges, flow.step)
                 == (timer.attempts, timer.exchange, timer.step);
-            let Some(client) = flow.client.filter(|_| same && flow.pending()) else {
+            if !same || !flow.pending() {
                 continue;
-            };
+            }
             happened = true;
             if timer.attempts < self.patience.attempts {
                 flow.retransmissions += 1;
-                let port = self.clients[client].port;
-                self.send(timer.flow, &mut ports[port].burst);
+                if let Some(burst) = self.burst(timer.flow, ports) {
+                    self.send(timer.flow, burst);
+                }
             } else {
                 flow.end(Outcome::Silent);
                 self.under_way -= 1;

@@ -21,6 +21,15 @@ pub struct Sighting {
     pub last: Duration,
 }
 
+/// A packet that reached a client and belongs to no flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stray {
+    /// Who it says that it comes from.
+    pub source: SocketAddrV4,
+    /// The client that it is for.
+    pub to: Ipv4Addr,
+}
+
 /// All that was seen to leave.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
@@ -55,6 +64,20 @@ impl Ledger {
                 });
             }
         }
+    }
+
+    /// Notes a fragment of a flow's packet, which does not have its port.
+    pub(crate) fn note_part(
+        &mut self,
+        flow: FlowId,
+        line: usize,
+        source: Ipv4Addr,
+        time: Duration,
+    ) {
+        let of = |seen: &&Sighting| seen.line == line && *seen.source.ip() == source;
+        let whole = self.sightings(flow).iter().find(of).map(|seen| seen.source);
+        let source = whole.unwrap_or(SocketAddrV4::new(source, 0));
+        self.note(flow, line, source, time);
     }
 
     /// Notes the source of any packet, a flow's or not.

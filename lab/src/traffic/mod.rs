@@ -13,26 +13,26 @@ mod port;
 mod server;
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
 use multiwan_kernel::packet;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::SocketError;
 
-pub use flow::{Flow, FlowId, Outcome};
-pub use frame::Protocol;
-pub use ledger::{Ledger, Sighting};
+pub use flow::{Flow, FlowId, Origin, Outcome};
+pub use frame::{Protocol, Refusal};
+pub use ledger::{Ledger, Sighting, Stray};
 
 use crate::error::Error;
-use crate::host::{Device, Host};
-use crate::lab::Lab;
-use flows::{Endpoint, Errand, Flows};
+use crate::host::{Device, Host, Mac};
+use crate::lab::{Lab, Modem};
+use flows::{Endpoint, Errand, Flows, Ports};
+use frame::{Ends, Header, SYN};
 use multiwan_kernel::packet::Direction;
 use port::Port;
 
@@ -80,10 +80,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// Traffic in a lab. It holds nothing of the [`Lab`], which can be broken and repaired meanwhile.
 pub struct Traffic {
     flows: Flows,
-    ports: Vec<Port>,
-    servers: Vec<Port>,
-    taps: Vec<Port>,
-    internet: Ipv4Net,
+    ports: Ports,
+    /// The router's end of each line.
+    cards: Vec<Mac>,
 }
 
 impl Lab {
@@ -121,13 +120,21 @@ impl Lab {
             }
         }
         let [ports, servers, taps] = open_all([ports, servers, taps])?;
-        let flows = Flows::new(clients, self.lan_card.mac, options.window);
+        let uplink = |modem: &Modem| (modem.internet_card.mac, modem.isp.mac);
+        let uplinks = self.modems.iter().map(uplink).collect();
+        let (router, internet) = (self.lan_card.mac, self.topology.servers);
         Ok(Traffic {
-            flows,
-            ports,
-            servers,
-            taps,
-            internet: self.topology.servers,
+            flows: Flows::new(clients, router, uplinks, internet, options.window),
+            ports: Ports {
+                clients: ports,
+                servers,
+                taps,
+            },
+            cards: self
+                .modems
+                .iter()
+                .map(|modem| modem.router_card.mac)
+                .collect(),
         })
     }
 }
@@ -161,7 +168,12 @@ fn open_all(openings: [Vec<Opening<'_>>; 3]) -> Result<[Vec<Port>; 3], Error> {
 impl Drop for Traffic {
     /// Closes all ports side by side, for the same reason.
     fn drop(&mut self) {
-        let all = [&mut self.ports, &mut self.servers, &mut self.taps];
+        let Ports {
+            clients,
+            servers,
+            taps,
+        } = &mut self.ports;
+        let all = [clients, servers, taps];
         thread::scope(|scope| {
             for port in all.into_iter().flat_map(std::mem::take) {
                 scope.spawn(move || drop(port));
@@ -186,8 +198,36 @@ impl Traffic {
     ///
     /// Its port at the server is used by no other flow, which is how its packets are told apart.
     pub fn begin(&mut self, client: usize, server: Ipv4Addr, protocol: Protocol) -> FlowId {
-        let flow = self.flows.add(Some(client), server, protocol);
+        let flow = self.flows.add(Origin::Client(client), server, protocol);
         self.ask(flow);
+        flow
+    }
+
+    /// Begins a new flow from a host on the Internet to an address and port behind a line, by way
+    /// of its modem; of an ICMP echo the port says nothing. What leaves of it, the answers, is
+    /// attributed as that of any flow; an answer by another line is not heard.
+    ///
+    /// Sockets of the router answer, its kernel, or clients (see [`FRAME_PORTS_START`]) to which a
+    /// port is forwarded.
+    ///
+    /// [`FRAME_PORTS_START`]: crate::FRAME_PORTS_START
+    pub fn begin_outside(
+        &mut self,
+        line: usize,
+        from: Ipv4Addr,
+        to: SocketAddrV4,
+        protocol: Protocol,
+    ) -> FlowId {
+        let flow = self.flows.add_outside(line, from, to, protocol);
+        self.ask(flow);
+        flow
+    }
+
+    /// Begins a new flow from a client to a server whose UDP datagrams ask with so many bytes, in
+    /// fragments where Ethernet has no room for them.
+    pub fn begin_large(&mut self, client: usize, server: Ipv4Addr, bytes: usize) -> FlowId {
+        let flow = self.begin(client, server, Protocol::Udp);
+        self.flows.all[flow.0 as usize].size = bytes;
         flow
     }
 
@@ -201,15 +241,73 @@ impl Traffic {
     /// Gets ready for a flow that somebody's sockets will make, such as the router's own: the
     /// Internet answers it at the flow's server address and port, and what leaves is attributed.
     pub fn watch(&mut self, server: Ipv4Addr, protocol: Protocol) -> FlowId {
-        self.flows.add(None, server, protocol)
+        self.flows.add(Origin::Sockets, server, protocol)
     }
 
     /// Sends a TCP segment that no connection tracking can make sense of, SYN and FIN at once, from
     /// a client to a server. Such packets pass address translation untouched.
     pub fn send_invalid(&mut self, client: usize, server: Ipv4Addr) -> FlowId {
-        let flow = self.flows.add(Some(client), server, Protocol::Tcp);
+        let origin = Origin::Client(client);
+        let flow = self.flows.add(origin, server, Protocol::Tcp);
         self.flows.write_invalid(flow, &mut self.ports);
         flow
+    }
+
+    /// Sends the last packet of a flow once more, as a late retransmission, and waits for no answer.
+    pub fn repeat(&mut self, flow: FlowId) {
+        self.flows.repeat(flow, &mut self.ports);
+    }
+
+    /// Has the Internet answer what a client asks on a flow by this ICMP error, from now on.
+    pub fn refuse(&mut self, flow: FlowId, refusal: Refusal) {
+        self.flows.refuse(flow, refusal);
+    }
+
+    /// Sends an ICMP error from a flow's client to its server, about the answer that it got. It is
+    /// attributed to the flow.
+    pub fn complain(&mut self, flow: FlowId, refusal: Refusal) {
+        self.flows.complain(flow, refusal, &mut self.ports);
+    }
+
+    /// Sends a packet into a line at its modem's end, whatever source it claims: a TCP SYN, a UDP
+    /// datagram or an ICMP echo request, of no flow.
+    ///
+    /// There is an end to send it from only with a capture.
+    pub fn inject(
+        &mut self,
+        line: usize,
+        from: SocketAddrV4,
+        to: SocketAddrV4,
+        protocol: Protocol,
+    ) {
+        let Some(tap) = self.ports.taps.get_mut(line) else {
+            return;
+        };
+        let ends = Ends {
+            source: *from.ip(),
+            source_port: from.port(),
+            destination: *to.ip(),
+            destination_port: to.port(),
+        };
+        let header = match protocol {
+            Protocol::Tcp => Header::Tcp {
+                sequence: 0,
+                acknowledgement: 0,
+                flags: SYN,
+            },
+            Protocol::Udp => Header::Udp,
+            Protocol::Echo => Header::Echo {
+                reply: false,
+                sequence: 1,
+            },
+        };
+        let macs = (tap.mac, self.cards[line]);
+        frame::write(&mut tap.burst, macs, ends, header, &[]);
+    }
+
+    /// The packets that reached a client and belong to no flow.
+    pub fn strays(&self) -> &[Stray] {
+        &self.flows.strays
     }
 
     /// Asks once more on a flow, when its turn comes.
@@ -236,6 +334,11 @@ impl Traffic {
             .sum()
     }
 
+    /// Whether an exchange waits for its turn or its outcome.
+    pub fn busy(&self) -> bool {
+        self.flows.busy()
+    }
+
     /// What left by each line.
     pub fn ledger(&self) -> &Ledger {
         &self.flows.ledger
@@ -247,11 +350,7 @@ impl Traffic {
     ///
     /// When a capture cannot say.
     pub fn lost(&mut self) -> io::Result<u64> {
-        let ports = self
-            .ports
-            .iter_mut()
-            .chain(&mut self.servers)
-            .chain(&mut self.taps);
+        let ports = self.ports.all();
         ports.map(|port| Ok(port.ring.statistics()?.drops)).sum()
     }
 
@@ -291,7 +390,7 @@ impl Traffic {
             .as_micros()
             .div_ceil(1000);
         let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
-        let ports = self.ports.iter().chain(&self.servers).chain(&self.taps);
+        let ports = self.ports.all();
         let polled = ports.map(|port| PollFd::new(port.ring.as_fd(), PollFlags::POLLIN));
         let mut polled: Vec<_> = polled.collect();
         match poll(&mut polled, timeout) {
@@ -309,29 +408,23 @@ impl Traffic {
     }
 
     fn work(&mut self) -> io::Result<bool> {
-        let Self {
-            flows,
-            ports,
-            servers,
-            taps,
-            internet,
-        } = self;
+        let Self { flows, ports, .. } = self;
         let mut happened = flows.begin_waiting(ports);
-        for port in &mut *ports {
+        for port in ports.all() {
             port.flush()?;
         }
-        for server in servers {
+        let now = Instant::now();
+        for (line, server) in ports.servers.iter_mut().enumerate() {
             let mac = server.mac;
-            happened |=
-                server.read(|seen, burst| server::answer(burst, mac, *internet, seen.bytes));
+            happened |= server.read(|seen, burst| flows.serve(line, mac, seen.bytes, now, burst));
             server.flush()?;
         }
         let now = Instant::now();
-        for (number, port) in ports.iter_mut().enumerate() {
+        for (number, port) in ports.clients.iter_mut().enumerate() {
             happened |= port.read(|seen, burst| flows.hear(number, seen.bytes, now, burst));
             port.flush()?;
         }
-        for (line, tap) in taps.iter_mut().enumerate() {
+        for (line, tap) in ports.taps.iter_mut().enumerate() {
             happened |= tap.read(|seen, _| {
                 // Also what is for another address: it has left the line.
                 if seen.direction != Direction::Out {
@@ -341,7 +434,7 @@ impl Traffic {
         }
         // Only after all that came was read: an answer that waited for us is not late.
         if !happened && flows.expire(ports) {
-            for port in ports {
+            for port in ports.all() {
                 port.flush()?;
             }
             happened = true;

@@ -22,6 +22,15 @@ impl Request {
     pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
         (u64::from(self.flow) << 32 | u64::from(self.exchange)).to_be_bytes()
     }
+
+    /// From the beginning of some bytes.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let number = u64::from_be_bytes(*bytes.first_chunk()?);
+        Some(Self {
+            flow: (number >> 32) as u32,
+            exchange: number as u32,
+        })
+    }
 }
 
 /// What an answer says: the request again, and the source that it was seen to come from.
@@ -63,21 +72,32 @@ impl Answer {
 /// Appends the answer to a frame that reached the Internet, if it asks one of the servers.
 ///
 /// What a server has said comes back when no line has the address that it was said to.
-pub(crate) fn answer(burst: &mut Burst, mac: Mac, servers: Ipv4Net, bytes: &[u8]) {
-    let Frame::Segment {
+pub(crate) fn answer(burst: &mut Burst, mac: Mac, servers: Ipv4Net, frame: &Frame<'_>) {
+    let &Frame::Segment {
         from,
         ends,
         header,
         payload,
-    } = frame::read(bytes)
+    } = frame
     else {
         return;
     };
-    if !servers.contains(&ends.destination) {
-        return;
+    if servers.contains(&ends.destination) {
+        reply(burst, (mac, from), ends, header, payload);
     }
-    let macs = (mac, from);
+}
+
+/// Appends what a server says to a packet of these ends.
+pub(crate) fn reply(
+    burst: &mut Burst,
+    macs: (Mac, Mac),
+    ends: Ends,
+    header: Header,
+    payload: &[u8],
+) {
     match header {
+        // The hosts' kernels answer by themselves.
+        Header::Echo { .. } => {}
         Header::Udp => {
             let answer = Answer::to_bytes(payload, ends);
             frame::write(burst, macs, ends.reversed(), header, &answer);

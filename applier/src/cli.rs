@@ -1,10 +1,15 @@
 //! The command line.
 
+mod check;
+mod generate;
+mod log;
+mod page;
+mod status;
 mod turn;
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -16,6 +21,8 @@ use crate::record::Record;
 use crate::runtime::verdicts_of_running_keepalive;
 use crate::{down, keepalive, reconcile};
 
+/// A permission or a feature of the kernel is missing.
+const LACKING: u8 = 3;
 /// Something would change, or has drifted.
 const DIFFERS: u8 = 4;
 
@@ -32,6 +39,8 @@ Examples:
   multiwan plan                    what would change, as lines for sh
   multiwan apply                   change it
   multiwan run -c /etc/lines.toml  apply, then watch the lines: for a service manager
+  multiwan check                   what this kernel and this user can do
+  multiwan status                  how the lines fare
   multiwan down                    remove it all, and restore what was there
 
 Exit status: 0 done; 1 the kernel refused a step and what was done is undone; 2 wrong usage or
@@ -51,15 +60,65 @@ enum Command {
         exit_code: bool,
     },
     /// Watches the lines and keeps the kernel's view of them true; SIGHUP reloads, SIGTERM ends
-    Keepalive(File),
+    Keepalive(Watching),
     /// `apply`, then `keepalive`: what a service manager starts
-    Run(File),
+    Run(Watching),
+    /// Shows how the lines fare, and whether the kernel has drifted from the configuration
+    #[command(after_help = STATUS)]
+    Status {
+        #[command(flatten)]
+        file: File,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+        /// Prints metrics in Prometheus's text format
+        #[arg(long, conflicts_with = "json")]
+        metrics: bool,
+    },
+    /// Says which kernel features and permissions are there, missing or misconfigured, and what to do
+    #[command(after_help = CHECK)]
+    Check {
+        #[command(flatten)]
+        file: File,
+        /// Prints one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Removes what `apply` put there and nothing else, and restores the settings it changed
     Down(File),
+    /// Prints completions for a shell
+    #[command(after_help = "Example: multiwan completions bash > /etc/bash_completion.d/multiwan")]
+    Completions {
+        /// For which
+        shell: clap_complete::Shell,
+    },
+    /// Prints the man page, or writes those of all commands and of the configuration
+    #[command(after_help = "Example: multiwan man /usr/local/share/man")]
+    Man {
+        /// Writes all pages there, below man1 and man5
+        folder: Option<PathBuf>,
+    },
     /// What the conformance suite may expect beyond fixed lines on cards of their own
     #[command(hide = true)]
     Features,
 }
+
+const STATUS: &str = "\
+Shares are of the connections that leave: expected by the weights of the lines that are used now, and
+seen since the table of nftables was put there. Without CAP_NET_ADMIN, nftables cannot be read:
+connections are not counted then, nor is that table compared.
+
+Example: multiwan status --json | jq -r '.lines[] | [.name, .state] | @tsv'
+
+Exit status: 4 when the kernel has drifted from the configuration, else 0.";
+
+const CHECK: &str = "\
+Features are tried, not guessed from the kernel's version; nothing stays of that. Without a file at
+the default place, the kernel alone is looked at.
+
+Example: multiwan check | grep -v ^ok
+
+Exit status: 3 when something is missing that is needed, else 0.";
 
 /// In the words of the suite's contract.
 const FEATURES: &str = "targets shared-card reload down pin backup inbound";
@@ -77,7 +136,25 @@ struct File {
     path: PathBuf,
 }
 
+#[derive(Debug, Args)]
+struct Watching {
+    #[command(flatten)]
+    file: File,
+    /// Leaves metrics there every 10 s, in Prometheus's text format, for node_exporter's textfile
+    /// collector
+    #[arg(long, value_name = "FILE.prom", env = "MULTIWAN_METRICS")]
+    metrics: Option<PathBuf>,
+    /// How changes are logged
+    #[arg(long, value_enum, default_value_t)]
+    log_format: log::Format,
+}
+
 impl File {
+    /// Whether nobody named another file than the default, and that is not there.
+    fn is_absent_default(&self) -> bool {
+        self.path == Path::new(DEFAULT_PATH) && !self.path.exists()
+    }
+
     /// Reads it; a line that is known already keeps its number.
     fn load(&self) -> Result<Config, ConfigError> {
         let numbers = Record::open()
@@ -114,13 +191,31 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         match command {
             Command::Apply(file) => apply(&file.load()?).await,
             Command::Plan { file, exit_code } => plan(&file.load()?, exit_code).await,
-            Command::Keepalive(file) => watch(&file, file.load()?).await,
-            Command::Run(file) => {
-                let config = file.load()?;
-                start(&config).await?;
-                watch(&file, config).await
+            Command::Keepalive(watching) => {
+                let config = watching.file.load()?;
+                watch(watching, config).await
             }
+            Command::Run(watching) => {
+                let config = watching.file.load()?;
+                start(&config).await?;
+                watch(watching, config).await
+            }
+            Command::Status {
+                file,
+                json,
+                metrics,
+            } => {
+                let shown = match (json, metrics) {
+                    (true, _) => status::Shown::Json,
+                    (_, true) => status::Shown::Metrics,
+                    _ => status::Shown::Table,
+                };
+                status::status(&file.load()?, shown).await
+            }
+            Command::Check { file, json } => check::check(&file, json).await,
             Command::Down(file) => down(&file).await,
+            Command::Completions { shell } => generate::completions(shell),
+            Command::Man { folder } => generate::man(folder.as_deref()),
             Command::Features => {
                 let _ = writeln!(std::io::stdout(), "{FEATURES}");
                 Ok(ExitCode::SUCCESS)
@@ -160,17 +255,10 @@ async fn plan(config: &Config, exit_code: bool) -> Result<ExitCode, Error> {
     })
 }
 
-async fn watch(file: &File, config: Config) -> Result<ExitCode, Error> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::builder()
-                .with_default_directive(tracing::Level::INFO.into())
-                .from_env_lossy(),
-        )
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-    keepalive::run(config, || file.load())
+async fn watch(watching: Watching, config: Config) -> Result<ExitCode, Error> {
+    log::to(watching.log_format);
+    let Watching { file, metrics, .. } = watching;
+    keepalive::run(config, metrics, || file.load())
         .await
         .map_err(Box::new)?;
     Ok(ExitCode::SUCCESS)

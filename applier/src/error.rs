@@ -67,6 +67,14 @@ pub enum Error {
     /// Another process changes the kernel and does not come to an end.
     #[error("another multiwan has been changing the kernel for {0:?}; `ps` shows it")]
     Busy(std::time::Duration),
+    /// A file could not be written.
+    #[error("writing {what}: {source}")]
+    Writing {
+        /// Which.
+        what: String,
+        /// What the system call returned.
+        source: io::Error,
+    },
     /// The keepalive ended.
     #[error(transparent)]
     Keepalive(#[from] Box<keepalive::Error>),

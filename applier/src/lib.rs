@@ -1,6 +1,7 @@
 //! Several independent Internet lines on one stock Linux router.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod clashes;
 pub mod cli;
 pub mod config;
@@ -14,4 +15,5 @@ pub mod reconcile;
 pub mod record;
 pub mod runtime;
 pub mod state;
+pub mod status;
 pub mod verdicts;

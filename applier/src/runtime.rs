@@ -5,6 +5,7 @@
 //! under `/run/multiwan`: with `RuntimeDirectory=multiwan` a service and a command typed by hand
 //! find each other.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -22,6 +23,7 @@ use crate::verdicts::{Verdict, Verdicts};
 const LOCK: &str = "keepalive.lock";
 const CHANGES: &str = "changes.lock";
 const VERDICTS: &str = "verdicts.json";
+const COUNTED: &str = "counted.json";
 /// How often, and how far apart, a taken lock is tried again: [`Directory::running_keepalive`]
 /// takes it for an instant to see whether it is free.
 const LOCK_TRIES: u32 = 5;
@@ -183,6 +185,21 @@ impl Directory {
             .unwrap_or_default()
     }
 
+    /// What a keepalive last counted here; none where none did.
+    pub fn counted(&self) -> Option<Counted> {
+        let content = fs::read(self.0.join(COUNTED)).ok()?;
+        serde_json::from_slice(&content).ok()
+    }
+
+    /// Writes what was counted for other commands.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be written.
+    pub fn count(&self, counted: &Counted) -> io::Result<()> {
+        self.write(COUNTED, &serde_json::to_vec(counted)?)
+    }
+
     /// Writes the verdicts for other commands.
     ///
     /// # Errors
@@ -291,6 +308,30 @@ pub struct Remembered {
     pub reason: String,
 }
 
+/// What a keepalive has counted since it started.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Counted {
+    /// Times it compared the kernel with what it should hold.
+    pub reconciles: u64,
+    /// Times that failed.
+    pub reconcile_failures: u64,
+    /// By the lines' names.
+    pub lines: BTreeMap<String, Probes>,
+}
+
+/// What the probes of one line came to.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Probes {
+    /// Sent.
+    pub sent: u64,
+    /// Not answered in time.
+    pub missed: u64,
+    /// From the last answered one to its answer, in milliseconds.
+    pub round_trip_ms: Option<f64>,
+    /// Times the line was taken out of use or back into it.
+    pub verdict_changes: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct VerdictsFile {
     schema: u32,
@@ -321,15 +362,18 @@ mod verdict_as_word {
     }
 }
 
+/// A time as `2026-01-31T12:00:00.250Z`.
+pub(crate) fn as_rfc3339<S: serde::Serializer>(
+    time: &SystemTime,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
+}
+
 mod time_as_rfc3339 {
     use super::{Deserialize, SystemTime};
 
-    pub(super) fn serialize<S: serde::Serializer>(
-        time: &SystemTime,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_rfc3339_millis(*time))
-    }
+    pub(super) use super::as_rfc3339 as serialize;
 
     pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
         deserializer: D,

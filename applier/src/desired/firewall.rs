@@ -22,6 +22,10 @@ const MANGLE: i32 = -150;
 const SOURCE_NAT: i32 = 100;
 
 const ADOPT: &str = "adopt";
+/// The chain whose rules count a line's connections that come in.
+pub(crate) const COUNTS_INCOMING: &str = ADOPT;
+/// The chain whose rules count a line's connections that leave.
+pub(crate) const COUNTS_NEW: &str = "postrouting";
 
 pub(super) fn firewall(config: &Config) -> Table {
     let mut table = Table::new(Family::Ip, TABLE);
@@ -67,8 +71,8 @@ fn inside_sources(config: &Config) -> impl Iterator<Item = Ipv4Net> {
     lans.chain(own.map(|address| address.addr().into()))
 }
 
-/// Connections that have no line yet: those that come in by one, and those that ran before this
-/// table was there, which are known by the line's address in them.
+/// Connections that have no line yet: those that come in by one, which are counted, and those that
+/// ran before this table was there, which are known by the line's address in them.
 fn adopt(config: &Config) -> Chain {
     let mut chain = Chain::regular(ADOPT);
     for line in &config.lines {
@@ -80,6 +84,7 @@ fn adopt(config: &Config) -> Chain {
             incoming.push(Statement::Destination(Test::Is, address.addr().into()));
         }
         incoming.push(Statement::ConntrackState(States::from([State::New])));
+        incoming.push(counter());
         incoming.push(Statement::SetConntrackMark(mark(config, line)));
         chain.rule(incoming);
         for direction in [Direction::Reply, Direction::Original] {
@@ -117,16 +122,17 @@ fn restore(config: &Config, chain: &mut Chain) {
     }
 }
 
-/// After routing: a connection without a line gets the one that its packet leaves by.
+/// After routing: a connection without a line gets the one that its packet leaves by, and is
+/// counted.
 fn postrouting(config: &Config) -> Chain {
-    let mut chain = base("postrouting", Kind::Filter, Hook::Postrouting, MANGLE);
+    let mut chain = base(COUNTS_NEW, Kind::Filter, Hook::Postrouting, MANGLE);
     for line in &config.lines {
         for leaving in leaving_by(config, line) {
             let set = Statement::SetConntrackMark(mark(config, line));
             chain.rule(
                 std::iter::once(unmarked(config))
                     .chain(leaving)
-                    .chain([set]),
+                    .chain([counter(), set]),
             );
         }
     }

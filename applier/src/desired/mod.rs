@@ -10,7 +10,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use firewall::TABLE;
+pub(crate) use firewall::{COUNTS_INCOMING, COUNTS_NEW, TABLE};
 pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS};
 
 use crate::config::{Config, Line};

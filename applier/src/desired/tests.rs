@@ -168,8 +168,8 @@ fn lines_on_one_card_are_told_apart_by_gateway_and_mark() {
     let text = TWO_LINES.replace("\"eth2\"", "\"eth1\"");
     let plan = plan(&text, &Verdicts::default());
     for rule in [
-        "iifname \"eth1\" ip daddr 203.0.113.2 ct state new ct mark set",
-        "oifname \"eth1\" rt ip nexthop 203.0.113.1 ct mark set",
+        "iifname \"eth1\" ip daddr 203.0.113.2 ct state new counter ct mark set",
+        "oifname \"eth1\" rt ip nexthop 203.0.113.1 counter ct mark set",
         "oifname \"eth1\" ct mark & 0x3f00 == 0x200 ip saddr 192.0.2.0/24 snat to 203.0.113.2",
         "oifname \"eth1\" rt ip nexthop 198.51.100.1 ip saddr 203.0.113.0/24 counter drop",
     ] {

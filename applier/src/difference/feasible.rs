@@ -20,7 +20,8 @@ pub enum Unfeasible {
 }
 
 /// `wanted`, less what a kernel like `found` need not or cannot hold: what belongs to interfaces
-/// of dead lines that are not there, and hash fields before Linux 5.14.
+/// of dead lines that are not there, hash fields before Linux 5.14, and neighbour timers that there
+/// are none of.
 ///
 /// # Errors
 ///
@@ -41,6 +42,10 @@ pub fn feasible(mut wanted: State, found: &State) -> Result<State, Unfeasible> {
         wanted.settings.remove(&fields);
         wanted.settings.insert(policy, HASH_CONNECTIONS);
     }
+    // The kernel's own safety net; the keepalive does without.
+    wanted.settings.retain(|setting, _| {
+        !matches!(setting, Setting::Neighbour(..)) || found.settings.contains_key(setting)
+    });
     if let Some(missing) = wanted
         .settings
         .keys()

@@ -283,6 +283,16 @@ fn older_kernels_spread_connections_by_their_own_five_tuple() {
 }
 
 #[test]
+fn the_keepalive_does_without_neighbour_timers() {
+    let mut found = applied();
+    let timers = |setting: &Setting| matches!(setting, Setting::Neighbour(..));
+    assert!(found.settings.keys().any(timers));
+    found.settings.retain(|setting, _| !timers(setting));
+    let feasible = feasible(wanted(TWO_LINES), &found).unwrap();
+    assert!(difference(&found, &feasible).is_empty());
+}
+
+#[test]
 fn the_way_down_is_the_way_up_backwards() {
     let mut bare = applied();
     bare.rules.retain(|rule| !rule.is_ours());

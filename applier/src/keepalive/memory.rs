@@ -8,7 +8,9 @@ use tracing::warn;
 use super::error::Error;
 use super::line::{Change, State};
 use crate::config::Config;
-use crate::runtime::{ChangeLock, Directory, KeepaliveLock, LockError, Remembered};
+use crate::runtime::{
+    ChangeLock, Counted, Directory, KeepaliveLock, LockError, Remembered, RunningKeepalive,
+};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// What is known of each line, kept in the runtime folder where there is one.
@@ -114,6 +116,21 @@ impl Memory {
             .iter()
             .map(|held| (held.name.clone(), held.verdict))
             .collect()
+    }
+
+    /// Writes what was counted for other commands; that it cannot was said of the verdicts.
+    pub(super) fn count(&self, counted: &Counted) {
+        if let Some(directory) = &self.directory {
+            let _ = directory.count(counted);
+        }
+    }
+
+    /// This keepalive, as other commands see it.
+    pub(super) fn running(&self) -> RunningKeepalive {
+        RunningKeepalive {
+            pid: Some(std::process::id()),
+            lines: self.lines.clone(),
+        }
     }
 
     /// The lines that are up, of how many, and the names of those that are not.

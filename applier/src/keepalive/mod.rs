@@ -13,6 +13,7 @@
 //! `echo` (frames).
 
 mod arp;
+mod counts;
 mod devices;
 mod echo;
 mod error;
@@ -29,7 +30,9 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::time::Instant;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -37,6 +40,7 @@ use rtnetlink::LinkUnspec;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tracing::{debug, error, info, warn};
 
 pub use error::Error;
@@ -44,7 +48,9 @@ pub use error::Error;
 use crate::config::{self, Config};
 use crate::kernel::Kernel;
 use crate::reconcile;
+use crate::status::Status;
 use crate::verdicts::Verdict;
+use counts::Tally;
 use devices::{Devices, Outlook};
 use events::{Batch, Events};
 use line::{Fault, Line, Moment, Policy, State};
@@ -52,9 +58,13 @@ use memory::{Memory, Turn};
 use pace::Pace;
 use watch::{Circumstances, News, Watch, What};
 
+/// How often what is counted is left for others.
+pub const COUNTED_EVERY: Duration = Duration::from_secs(10);
+
 /// Watches the lines of `config` until SIGTERM or SIGINT, and leaves the kernel as it is then.
 ///
-/// SIGHUP calls `reload`; what it refuses is said, and the configuration stays. Must run within a
+/// What it counts is left in the runtime folder every [`COUNTED_EVERY`], and all metrics in the file
+/// `metrics`, if one is named. SIGHUP calls `reload`; what it refuses is said, and the configuration stays. Must run within a
 /// tokio runtime with I/O and time; one thread is enough.
 ///
 /// # Errors
@@ -63,16 +73,19 @@ use watch::{Circumstances, News, Watch, What};
 /// kernel refuses later on is logged and tried again.
 pub async fn run<E: Display>(
     config: Config,
+    metrics: Option<PathBuf>,
     mut reload: impl FnMut() -> Result<Config, E>,
 ) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
-    let (mut keepalive, mut news) = Keepalive::start(config).await?;
+    let (mut keepalive, mut news) = Keepalive::start(config, metrics).await?;
     let mut events = Events::open().map_err(Error::Events)?;
     // After the events are listened to, so that no change falls between.
     keepalive.read_devices().await?;
     info!(lines = keepalive.config.lines.len(), "watching");
+    let mut counted = tokio::time::interval(COUNTED_EVERY);
+    counted.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let due = keepalive
             .pace
@@ -92,6 +105,7 @@ pub async fn run<E: Display>(
                 keepalive.memory.write();
             }
             () = watch::until(due) => {}
+            _ = counted.tick() => keepalive.leave_counts().await,
         }
         if keepalive.pace.is_due(keepalive.moment()) {
             keepalive.pass().await;
@@ -112,11 +126,17 @@ struct Keepalive {
     pace: Pace,
     kernel: Kernel,
     netlink: rtnetlink::Handle,
+    tally: Tally,
+    /// Where metrics are left for others to collect.
+    metrics: Option<PathBuf>,
     ready: bool,
 }
 
 impl Keepalive {
-    async fn start(config: Config) -> Result<(Self, mpsc::UnboundedReceiver<News>), Error> {
+    async fn start(
+        config: Config,
+        metrics: Option<PathBuf>,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<News>), Error> {
         let mut memory = Memory::open()?;
         memory.keep(&config);
         memory.write();
@@ -133,6 +153,8 @@ impl Keepalive {
             pace: Pace::default(),
             kernel: Kernel::open()?,
             netlink,
+            tally: Tally::default(),
+            metrics,
             ready: false,
         };
         Ok((keepalive, receiver))
@@ -177,8 +199,9 @@ impl Keepalive {
             let state = self.memory.state(&line.name);
             let policy = Policy::from(&self.config.keepalive);
             let machine = Line::new(policy, self.clock.elapsed(), state);
-            let news = self.news.clone();
-            let watch = Watch::begin(line.name.clone(), machine, self.clock, circumstances, news);
+            let (counts, news) = (self.tally.of(&line.name), self.news.clone());
+            let name = line.name.clone();
+            let watch = Watch::begin(name, machine, self.clock, circumstances, counts, news);
             self.watches.insert(line.name.clone(), watch);
         }
     }
@@ -254,6 +277,7 @@ impl Keepalive {
         if !self.memory.change(&line, &change) {
             return Ok(());
         }
+        self.tally.verdict_changed(&line);
         if change.to.verdict() == Verdict::Up
             && let Some(neighbour) = neighbour
         {
@@ -265,6 +289,26 @@ impl Keepalive {
         }
         self.pace.want_now(self.moment());
         Ok(())
+    }
+
+    /// Leaves what was counted where `status` and collectors of metrics find it.
+    async fn leave_counts(&mut self) {
+        let counted = self.tally.counted();
+        self.memory.count(&counted);
+        let Some(path) = &self.metrics else {
+            return;
+        };
+        let left = match self
+            .kernel
+            .look(Some(self.memory.running()), Some(counted))
+            .await
+        {
+            Ok(seen) => left_whole(path, &Status::of(&self.config, &seen).metrics()),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        };
+        if let Err(error) = left {
+            warn!(path = %path.display(), %error, "cannot leave the metrics");
+        }
     }
 
     async fn reload<E: Display>(&mut self, read: Result<Config, E>) {
@@ -301,6 +345,7 @@ impl Keepalive {
         let verdicts = self.memory.verdicts();
         let begun = Instant::now();
         let result = reconcile::keep(&mut self.kernel, &self.config, &verdicts).await;
+        self.tally.reconciled(result.is_ok());
         let status = match result {
             Ok(changes) => {
                 let changed = !changes.is_empty();
@@ -320,6 +365,14 @@ impl Keepalive {
             notify(&[NotifyState::Ready]);
         }
     }
+}
+
+/// Written whole or not at all: a collector sees the old content or the new.
+fn left_whole(path: &Path, content: &str) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    std::fs::write(&temporary, content)?;
+    std::fs::rename(&temporary, path)
 }
 
 fn notify(state: &[NotifyState<'_>]) {

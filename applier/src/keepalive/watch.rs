@@ -10,6 +10,7 @@ use tokio::time::sleep_until;
 use tracing::debug;
 
 use super::arp::Question;
+use super::counts::Counts;
 use super::devices::Outlook;
 use super::line::{Change, Input, Line, Moment, Policy, Silence, State};
 use super::neighbour::Neighbour;
@@ -59,6 +60,7 @@ impl Watch {
         line: Line,
         clock: Instant,
         circumstances: Circumstances,
+        counts: Counts,
         news: mpsc::UnboundedSender<News>,
     ) -> Self {
         let now = circumstances.clone();
@@ -72,6 +74,8 @@ impl Watch {
             circumstances: receiver,
             prober: None,
             gateway_heard: false,
+            asked: Moment::ZERO,
+            counts,
             news,
         };
         Self {
@@ -106,6 +110,9 @@ struct Watcher {
     prober: Option<Prober>,
     /// Since the last probe.
     gateway_heard: bool,
+    /// When the last probe went out.
+    asked: Moment,
+    counts: Counts,
     news: mpsc::UnboundedSender<News>,
 }
 
@@ -185,7 +192,10 @@ impl Watcher {
     fn take(&mut self, heard: Heard) {
         let now = self.moment();
         match heard {
-            Heard::Answer if self.schedule.answered() => self.step(now, Input::Answered),
+            Heard::Answer if self.schedule.answered() => {
+                self.counts.answered(now.saturating_sub(self.asked));
+                self.step(now, Input::Answered);
+            }
             Heard::Gateway => self.gateway_heard = true,
             Heard::Answer | Heard::Sign if self.line.state() == State::Dead => {
                 self.schedule.hurry(now);
@@ -210,6 +220,7 @@ impl Watcher {
     }
 
     fn missed(&mut self, now: Moment) {
+        self.counts.missed();
         if let Outlook::Carries {
             question: Some(question),
             ..
@@ -239,6 +250,8 @@ impl Watcher {
             self.step(now, Input::Answered);
             return;
         };
+        self.asked = now;
+        self.counts.sent();
         if let Err(error) = self.send(index, question) {
             match error.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => self.tell(What::Forbidden(error)),

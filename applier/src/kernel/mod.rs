@@ -1,5 +1,8 @@
 //! Reading from and writing to the kernel: the only part that is not a pure function.
 
+mod device;
+mod facts;
+mod look;
 mod message;
 mod read;
 mod refusal;
@@ -15,6 +18,7 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::AsyncSocket;
 
+pub use device::{Device, Traffic};
 pub use refusal::Refusal;
 
 use crate::error::Error;

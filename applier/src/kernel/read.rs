@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use multiwan_kernel::devconf::DeviceConf;
 use multiwan_kernel::neighbour_table::{self, ArpTable};
-use multiwan_kernel::nft::Family;
+use multiwan_kernel::nft::{self, Family};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -22,6 +22,30 @@ impl Kernel {
     ///
     /// When the kernel does not answer; reading needs no privilege but for nftables.
     pub async fn read(&mut self) -> Result<State, Error> {
+        let state = self.read_unprivileged().await?;
+        Ok(State {
+            firewall: self.read_firewall()?,
+            ..state
+        })
+    }
+
+    /// The table `ip multiwan` of nftables; none where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer, above all for want of CAP_NET_ADMIN.
+    pub fn read_firewall(&mut self) -> Result<Option<nft::Table>, Error> {
+        self.netfilter
+            .read(Family::Ip, TABLE)
+            .map_err(Error::Netfilter)
+    }
+
+    /// As [`Kernel::read`], but for nftables, and so without any privilege.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub async fn read_unprivileged(&mut self) -> Result<State, Error> {
         let mut settings = Settings::new();
         for global in GlobalSetting::ALL {
             let key = Setting::Global(global);
@@ -44,10 +68,7 @@ impl Kernel {
             settings,
             rules: self.rules().await?,
             routes: self.routes(&names).await?,
-            firewall: self
-                .netfilter
-                .read(Family::Ip, TABLE)
-                .map_err(Error::Netfilter)?,
+            firewall: None,
         })
     }
 
@@ -166,7 +187,7 @@ impl Kernel {
     }
 }
 
-fn name_of(message: &LinkMessage) -> Option<&str> {
+pub(super) fn name_of(message: &LinkMessage) -> Option<&str> {
     message
         .attributes
         .iter()

@@ -1,0 +1,283 @@
+//! What is said of a kernel that lacks something: no old kernel is needed to find that out.
+
+use std::collections::BTreeMap;
+
+use super::facts::other;
+use super::{Facts, Feature, Finding, Level, findings};
+use crate::clashes::{Action, ForeignRule};
+use crate::config::Config;
+use crate::desired::desired;
+use crate::kernel::Device;
+use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
+use crate::verdicts::Verdicts;
+
+const TWO_LINES: &str = include_str!("../../../fixtures/configs/two-lines.toml");
+
+fn config(text: &str) -> Config {
+    Config::parse(text, "test.toml").unwrap()
+}
+
+/// A kernel of today after `apply`, with nothing beside it.
+fn all_there() -> Facts {
+    let mut state = desired(&config(TWO_LINES), &Verdicts::default());
+    for global in GlobalSetting::ALL {
+        state.settings.entry(Setting::Global(global)).or_insert(0);
+    }
+    for interface in ["eth1", "eth2"] {
+        let rp_filter = Setting::Device(interface.into(), DeviceSetting::RpFilter);
+        state.settings.insert(rp_filter, 1);
+    }
+    let device = Device {
+        up: true,
+        carrier: true,
+        ..Device::default()
+    };
+    Facts {
+        devices: state
+            .links
+            .keys()
+            .map(|name| (name.clone(), device))
+            .collect(),
+        state,
+        others: BTreeMap::from([
+            (other::HASH_SEED, 0),
+            (other::CONNTRACK_COUNT, 100),
+            (other::CONNTRACK_MAX, 65536),
+        ]),
+        ..Facts::default()
+    }
+}
+
+fn found(text: &str, facts: &Facts) -> Vec<Finding> {
+    let mut found = findings(Some(&config(text)), facts);
+    found.retain(|one| one.level != Level::Ok && one.what != "keepalive");
+    found
+}
+
+/// Exactly one thing is said, at that level, of that, with these words.
+#[track_caller]
+fn only(found: &[Finding], level: Level, what: &str, words: &str) {
+    let [one] = found else {
+        panic!("one finding was expected: {found:#?}");
+    };
+    assert_eq!((one.level, one.what.as_str()), (level, what), "{one}");
+    assert!(one.says.contains(words), "{one}");
+}
+
+#[test]
+fn nothing_is_said_where_all_is_there() {
+    assert_eq!(found(TWO_LINES, &all_there()), []);
+}
+
+#[test]
+fn no_capability() {
+    let mut facts = all_there();
+    facts.forbidden = true;
+    facts.no_packet_socket = Some("Operation not permitted".into());
+    let found = found(TWO_LINES, &facts);
+    let missing: Vec<_> = found
+        .iter()
+        .filter(|one| one.level == Level::Missing)
+        .map(|one| one.what.as_str())
+        .collect();
+    assert_eq!(missing, ["CAP_NET_ADMIN", "CAP_NET_RAW"]);
+}
+
+#[test]
+fn read_only_settings() {
+    let mut facts = all_there();
+    facts.no_writing = Some("Read-only file system (os error 30)".into());
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Missing,
+        "/proc/sys/net",
+        "ProtectKernelTunables",
+    );
+}
+
+#[test]
+fn hash_fields_before_5_14() {
+    let mut facts = all_there();
+    let fields = Setting::Global(GlobalSetting::HashFields);
+    facts.state.settings.remove(&fields);
+    let name = "net.ipv4.fib_multipath_hash_fields";
+    only(&found(TWO_LINES, &facts), Level::Note, name, "5.14");
+    let finer = format!("spread = \"connection\"\n{TWO_LINES}");
+    let found = found(&finer, &facts);
+    only(&found, Level::Warning, name, "uses hash policy 1 instead");
+}
+
+#[test]
+fn hash_seed_before_6_11() {
+    let mut facts = all_there();
+    facts.others.remove(other::HASH_SEED);
+    let name = "net.ipv4.fib_multipath_hash_seed";
+    only(&found(TWO_LINES, &facts), Level::Note, name, "6.11");
+}
+
+#[test]
+fn no_multipath() {
+    let mut facts = all_there();
+    let policy = Setting::Global(GlobalSetting::HashPolicy);
+    facts.state.settings.remove(&policy);
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Missing,
+        "multipath routes",
+        "CONFIG_IP_ROUTE_MULTIPATH",
+    );
+}
+
+#[test]
+fn no_rules() {
+    let mut facts = all_there();
+    facts.state.rules.clear();
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Missing,
+        "policy routing",
+        "CONFIG_IP_MULTIPLE_TABLES",
+    );
+}
+
+#[test]
+fn no_source_nat() {
+    let mut facts = all_there();
+    let words = "adding a rule: No such file or directory".to_owned();
+    facts.refused = vec![(Feature::SourceNat, words)];
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Missing,
+        "nftables: source NAT",
+        "CONFIG_NFT_NAT",
+    );
+}
+
+#[test]
+fn what_only_others_need_is_a_note() {
+    let mut facts = all_there();
+    facts.refused = vec![(Feature::Nexthop, "no".into())];
+    let name = "nftables: rt nexthop";
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Note,
+        name,
+        "several lines on one card",
+    );
+    let shared = TWO_LINES.replace("\"eth2\"", "\"eth1\"");
+    let found = found(&shared, &facts);
+    let needed: Vec<_> = found.iter().filter(|one| one.what == name).collect();
+    assert_eq!(needed.len(), 1);
+    assert_eq!(needed[0].level, Level::Missing);
+}
+
+#[test]
+fn no_neighbour_timers() {
+    let mut facts = all_there();
+    let timer = Setting::Neighbour("eth2".into(), NeighbourSetting::RetransTime);
+    facts.state.settings.remove(&timer);
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Note,
+        "neighbour timers of eth2",
+        "retrans_time_ms",
+    );
+}
+
+#[test]
+fn strict_source_validation_without_the_mark() {
+    let mut facts = all_there();
+    let mark = Setting::Device("eth2".into(), DeviceSetting::SrcValidMark);
+    facts.state.settings.insert(mark, 0);
+    let what = "source validation on eth2";
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Warning,
+        what,
+        "src_valid_mark is 0",
+    );
+    facts.others.insert(other::SRC_VALID_MARK_ALL, 1);
+    assert_eq!(found(TWO_LINES, &facts), []);
+    facts.others.insert(other::SRC_VALID_MARK_ALL, 0);
+    facts.others.insert(other::RP_FILTER_ALL, 2);
+    assert_eq!(
+        found(TWO_LINES, &facts),
+        [],
+        "loose counts, being the greater"
+    );
+}
+
+#[test]
+fn ipv6_passes_by() {
+    let mut facts = all_there();
+    let address = "2001:db8::2".parse().unwrap();
+    facts.ipv6.insert("eth1".into(), vec![address]);
+    // That of a LAN harms nobody.
+    facts.ipv6.insert("eth0".into(), vec![address]);
+    let words = "has 2001:db8::2: multiwan leaves IPv6 alone";
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Warning,
+        "IPv6 on eth1",
+        words,
+    );
+    facts.ipv6_defaults.insert("eth1".into());
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Warning,
+        "IPv6 on eth1",
+        "2001:db8::2 and a default route",
+    );
+}
+
+#[test]
+fn a_table_of_connections_that_is_nearly_full() {
+    let mut facts = all_there();
+    facts.others.insert(other::CONNTRACK_COUNT, 60_000);
+    let found = found(TWO_LINES, &facts);
+    let what = "connection tracking's table";
+    only(&found, Level::Warning, what, "60000 of 65536");
+}
+
+#[test]
+fn interfaces_that_are_not_there() {
+    let mut facts = all_there();
+    facts.devices.remove("eth0");
+    let found = found(TWO_LINES, &facts);
+    only(&found, Level::Missing, "interface eth0", "it is not there");
+}
+
+#[test]
+fn a_line_without_carrier() {
+    let mut facts = all_there();
+    facts.devices.get_mut("eth1").unwrap().carrier = false;
+    let found = found(TWO_LINES, &facts);
+    only(&found, Level::Warning, "interface eth1", "no carrier");
+}
+
+#[test]
+fn rules_of_others() {
+    let mut facts = all_there();
+    let rule = ForeignRule {
+        priority: 5270,
+        action: Action::Lookup {
+            table: 52,
+            suppress_prefix_length: None,
+        },
+        ..ForeignRule::default()
+    };
+    facts.surroundings.rules = vec![rule];
+    let found = found(TWO_LINES, &facts);
+    only(
+        &found,
+        Level::Warning,
+        "beside multiwan",
+        "is never reached",
+    );
+}

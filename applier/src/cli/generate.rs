@@ -1,0 +1,52 @@
+//! What is generated from the command line's own description.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use super::{Arguments, page};
+use crate::error::Error;
+
+/// Prints completions.
+pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Error> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "multiwan", &mut text);
+    print(&text)
+}
+
+/// Prints `multiwan(1)`, or writes it and those of all commands into a folder.
+pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode, Error> {
+    let command = Arguments::command();
+    let Some(folder) = folder else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command)
+            .render(&mut page)
+            .map_err(|source| writing("the man page", source))?;
+        return print(&page);
+    };
+    pages(command, folder).map_err(|source| writing(&folder.display().to_string(), source))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pages(command: clap::Command, folder: &Path) -> io::Result<()> {
+    let (commands, formats) = (folder.join("man1"), folder.join("man5"));
+    std::fs::create_dir_all(&commands)?;
+    std::fs::create_dir_all(&formats)?;
+    clap_mangen::generate_to(command, commands)?;
+    std::fs::write(formats.join("multiwan.toml.5"), page::configuration())
+}
+
+fn print(text: &[u8]) -> Result<ExitCode, Error> {
+    // A reader that has seen enough (`| head`) is no error.
+    let _ = io::stdout().write_all(text);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn writing(what: &str, source: io::Error) -> Error {
+    Error::Writing {
+        what: what.to_owned(),
+        source,
+    }
+}

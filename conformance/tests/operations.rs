@@ -231,7 +231,11 @@ fn changes_of_state_reach_the_journal_as_fields() {
             told = datagram[..length].to_vec();
         }
         let text = String::from_utf8_lossy(&told);
-        for field in ["MULTIWAN_TO\n", "SYSLOG_IDENTIFIER\n", "PRIORITY=4\n"] {
+        for field in [
+            "MULTIWAN_TO\n",
+            "SYSLOG_IDENTIFIER\n",
+            "PRIORITY\n\u{1}\0\0\0\0\0\0\04\n",
+        ] {
             assert!(text.contains(field), "{field:?} is not in {text:?}");
         }
         let left = fs::read_to_string(folder.path().join("stderr")).unwrap();

@@ -39,6 +39,20 @@ pub enum Subject {
         /// Where it is, absolute.
         path: PathBuf,
     },
+    /// A program that is embedded in this binary.
+    Embedded {
+        /// Its name.
+        name: String,
+        /// Where it is when it is [unpacked](crate::fixtures::unpack).
+        path: PathBuf,
+    },
+    /// The shipped applier with a mistake (see [`crate::mutant`]).
+    Mutant {
+        /// As it was asked for.
+        name: String,
+        /// Its file's text.
+        toml: String,
+    },
 }
 
 impl Subject {
@@ -47,14 +61,16 @@ impl Subject {
     pub fn name(&self) -> &str {
         match self {
             Subject::Shipped => "multiwan",
-            Subject::Foreign { name, .. } => name,
+            Subject::Foreign { name, .. }
+            | Subject::Embedded { name, .. }
+            | Subject::Mutant { name, .. } => name,
         }
     }
 
     /// Whether it is not the shipped applier.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
-        matches!(self, Subject::Foreign { .. })
+        *self != Subject::Shipped
     }
 }
 

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use multiwan_conformance::{cli, session, worker};
+use multiwan_conformance::{cli, mutant, session, worker};
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os();
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     match arguments.next().as_deref().and_then(OsStr::to_str) {
         Some(worker::ARGUMENT) => worker::main(arguments),
         Some(session::ARGUMENT) => session::main(arguments),
+        Some(mutant::ARGUMENT) => mutant::main(arguments),
         _ => cli::main(),
     }
 }

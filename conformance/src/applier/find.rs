@@ -2,12 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{fs, io};
 
+use crate::fixtures::{self, Kind};
 use crate::job::Subject;
-
-/// Where the fixtures are, if neither beside the binary nor in the source tree.
-const VARIABLE: &str = "MULTIWAN_FIXTURES";
+use crate::mutant;
 
 /// An applier that cannot be judged.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +23,7 @@ pub enum FindError {
         known: Vec<String>,
     },
     /// There is no such file.
-    #[error("the applier {path}: {source}")]
+    #[error("the applier {path}: {source}", path = path.display())]
     Missing {
         /// The path.
         path: PathBuf,
@@ -32,15 +31,29 @@ pub enum FindError {
         source: io::Error,
     },
     /// It is no program.
-    #[error("the applier {path} is not an executable file; try `chmod +x {path}`")]
+    #[error(
+        "the applier {path} is not an executable file; try `chmod +x {path}`",
+        path = path.display()
+    )]
     NotExecutable {
         /// The path.
         path: PathBuf,
     },
+    /// Its name ends as a mutant's, and it is none.
+    #[error("the applier {path}: {source}", path = path.display())]
+    Mutant {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: mutant::Error,
+    },
+    /// The fixtures cannot be read.
+    #[error("the suite's own appliers: {0}")]
+    Fixtures(#[source] io::Error),
 }
 
 /// The subject of this name: `multiwan` is the shipped one, a name with a slash a path, any other
-/// a file in `appliers/correct` or `appliers/broken` of the fixtures.
+/// one of the [fixtures].
 ///
 /// # Errors
 ///
@@ -49,19 +62,37 @@ pub fn find(name: &str) -> Result<Subject, FindError> {
     if name == "multiwan" {
         return Ok(Subject::Shipped);
     }
-    let path = if name.contains('/') {
-        PathBuf::from(name)
-    } else {
-        fixture(name)?
+    if name.contains('/') {
+        return program(name);
+    }
+    let mut known = Vec::new();
+    for kind in Kind::ALL {
+        for fixture in fixtures::all(kind).map_err(FindError::Fixtures)? {
+            if fixture.name == name {
+                return Ok(fixture.subject);
+            }
+            known.push(fixture.name);
+        }
+    }
+    let name = name.to_owned();
+    Err(FindError::Unknown { name, known })
+}
+
+fn program(name: &str) -> Result<Subject, FindError> {
+    let missing = |source| FindError::Missing {
+        path: PathBuf::from(name),
+        source,
     };
-    let path = fs::canonicalize(&path).map_err(|source| FindError::Missing {
-        path: path.clone(),
-        source,
-    })?;
-    let metadata = fs::metadata(&path).map_err(|source| FindError::Missing {
-        path: path.clone(),
-        source,
-    })?;
+    let path = fs::canonicalize(Path::new(name)).map_err(missing)?;
+    if path.extension().is_some_and(|end| end == "toml") {
+        let text = fs::read_to_string(&path).map_err(missing)?;
+        mutant::Mutant::parse(&text).map_err(|source| FindError::Mutant {
+            path: path.clone(),
+            source,
+        })?;
+        return Ok(fixtures::subject(name, &path, &text));
+    }
+    let metadata = fs::metadata(&path).map_err(missing)?;
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(FindError::NotExecutable { path });
     }
@@ -69,39 +100,4 @@ pub fn find(name: &str) -> Result<Subject, FindError> {
         name: name.to_owned(),
         path,
     })
-}
-
-fn fixture(name: &str) -> Result<PathBuf, FindError> {
-    let all: Vec<PathBuf> = folders().iter().flat_map(|folder| files(folder)).collect();
-    let called = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem == name);
-    all.iter().find(called).cloned().ok_or_else(|| {
-        let known = all
-            .iter()
-            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()));
-        FindError::Unknown {
-            name: name.to_owned(),
-            known: known.collect(),
-        }
-    })
-}
-
-/// The folders of appliers in the first place that has fixtures.
-fn folders() -> [PathBuf; 2] {
-    let beside = env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join("fixtures")));
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let fixtures = env::var_os(VARIABLE)
-        .map(PathBuf::from)
-        .or_else(|| beside.filter(|folder| folder.is_dir()))
-        .unwrap_or(source);
-    ["correct", "broken"].map(|kind| fixtures.join("appliers").join(kind))
-}
-
-/// The folder's files by name; none if there is no such folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    files.sort();
-    files
 }

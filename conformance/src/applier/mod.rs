@@ -16,7 +16,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use std::{env, io};
+use std::{env, fs, io};
 
 use multiwan::config::Config;
 
@@ -25,7 +25,9 @@ pub use find::{FindError, find};
 pub use keepalive::Keepalive;
 
 use crate::clause::Feature;
+use crate::fixtures;
 use crate::job::Subject;
+use crate::mutant;
 use crate::process::{self, MYSELF, Output};
 use crate::session;
 
@@ -34,6 +36,9 @@ const NONE: i32 = 64;
 
 /// The name by which this binary is the shipped applier.
 const SHIPPED_NAME: &str = "multiwan";
+
+/// Where embedded appliers are laid out, in the scratch directory.
+const UNPACKED: &str = "appliers";
 
 /// How long `apply`, `down` and `features` may take. They take milliseconds; this is for a
 /// machine that stalls.
@@ -184,7 +189,7 @@ impl Applier {
         };
         let output = Output::new().map_err(run)?;
         let (argv0, program) = self.program();
-        let mut command = session::command(argv0, program);
+        let mut command = session::command(argv0, &program);
         self.prepare(&mut command, "keepalive", &output)
             .map_err(run)?;
         let child = command.spawn().map_err(run)?;
@@ -230,14 +235,30 @@ impl Applier {
     }
 
     /// The name that the program sees, and where it is.
-    fn program(&self) -> (&str, &Path) {
+    fn program(&self) -> (&str, PathBuf) {
         match &self.subject {
-            Subject::Shipped => (SHIPPED_NAME, Path::new(MYSELF)),
-            Subject::Foreign { path, .. } => (path.to_str().unwrap_or("applier"), path),
+            Subject::Shipped => (SHIPPED_NAME, MYSELF.into()),
+            Subject::Mutant { name, .. } => (name, MYSELF.into()),
+            Subject::Foreign { path, .. } => (path.to_str().unwrap_or("applier"), path.clone()),
+            Subject::Embedded { name, path } => (name, self.scratch.join(UNPACKED).join(path)),
         }
     }
 
     fn prepare(&self, command: &mut Command, verb: &str, output: &Output) -> io::Result<()> {
+        if let Subject::Mutant { toml, .. } = &self.subject {
+            let path = self.scratch.join("mutant.toml");
+            // Its keepalive may be reading it: it is written once.
+            if !path.exists() {
+                fs::write(&path, toml)?;
+            }
+            command.arg(mutant::ARGUMENT).arg(path);
+        }
+        if let Subject::Embedded { .. } = &self.subject {
+            let folder = self.scratch.join(UNPACKED);
+            if !folder.exists() {
+                fixtures::unpack(&folder)?;
+            }
+        }
         command.arg(verb);
         if self.subject == Subject::Shipped {
             command.arg("-c").arg(&self.config_path);

@@ -30,7 +30,7 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
 };
 
 fn no_foreign_source(cx: &mut Context) -> Result<Judgement, Trouble> {
-    let mut scene = Scene::set(cx)?;
+    let mut scene = Scene::applied(cx)?;
     let played = through_all_faults(&mut scene);
     // What has left with a foreign source has left, whether the rest came in time or not.
     let own = scene.own_addresses();
@@ -57,6 +57,7 @@ fn no_foreign_source(cx: &mut Context) -> Result<Judgement, Trouble> {
 fn through_all_faults(scene: &mut Scene<'_>) -> Result<(), Trouble> {
     // So many that all can ask at once, also those that nobody answers.
     const FLOWS: usize = 120;
+    scene.start()?;
     let flows = scene.open(FLOWS)?;
     let phase = |scene: &mut Scene<'_>| -> Result<(), Trouble> {
         for client in 0..scene.traffic.clients() {

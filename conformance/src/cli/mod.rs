@@ -1,6 +1,7 @@
 //! The command line.
 
 mod list;
+mod mutants;
 mod run;
 
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ enum Command {
     List(List),
     /// Tell what a clause promises, where the how-to says so, how it is measured, what it needs
     Explain(Explain),
+    /// Judge the suite itself: every applier of its own, correct or with one mistake, by every clause
+    Mutants(Mutants),
 }
 
 /// What `run` is asked.
@@ -92,6 +95,42 @@ struct Explain {
     clause: String,
 }
 
+/// What `mutants` is asked.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 every mistake is caught by the clauses that are about it, and \
+                        every correct applier passes; 1 not so.
+
+Examples:
+  multiwan-conformance mutants
+      all of them, each clause with its first configuration
+  multiwan-conformance mutants --applier 'weights-*' --only spread
+      some of them by some clauses"
+)]
+struct Mutants {
+    /// Only clauses whose name or area matches, and the mistakes that they are about; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+    /// Only appliers whose name matches; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    applier: Vec<String>,
+    /// Each clause with all its configurations
+    #[arg(long)]
+    full: bool,
+    /// How many clauses are judged at once [default: two per core, 8 at most]
+    #[arg(long, value_name = "N")]
+    jobs: Option<std::num::NonZeroUsize>,
+    /// Repeat the flows of the run that said this seed [default: random]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// What an applier fails beside must be exactly what its header says
+    #[arg(long)]
+    strict: bool,
+    /// Write the matrix for programs; `-` for standard output, and people's goes to standard error
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
 /// What keeps a command from being carried out.
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -103,6 +142,12 @@ enum Error {
     Selection(#[from] selection::Error),
     #[error(transparent)]
     Runner(#[from] runner::Error),
+    #[error("`{asked}` is no pattern: {reason}; try `no-*`")]
+    Pattern { asked: String, reason: &'static str },
+    #[error(
+        "no applier of the suite's own is called so, or no selected clause is about its mistake"
+    )]
+    NoApplier,
     #[error("no selected clause says anything about {0}; `list` shows what each runs with")]
     Nothing(String),
     #[error("{path}: {source}", path = path.display())]
@@ -121,6 +166,8 @@ impl Error {
             Error::Applier(_)
             | Error::Configuration(_)
             | Error::Selection(_)
+            | Error::Pattern { .. }
+            | Error::NoApplier
             | Error::Nothing(_)
             | Error::Output { .. } => 2,
             Error::Runner(_) => 3,
@@ -136,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Run(asked) => run::run(&asked),
         Command::List(asked) => list::list(&asked).map(|()| 0),
         Command::Explain(asked) => list::explain(&asked).map(|()| 0),
+        Command::Mutants(asked) => mutants::mutants(&asked),
     };
     match done {
         Ok(status) => ExitCode::from(status),

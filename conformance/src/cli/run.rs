@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
@@ -40,7 +41,7 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let mode = runner::doctor()?;
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
-    let clauses = runner::run(&jobs, at_once(asked), |index, message| {
+    let clauses = runner::run(&jobs, at_once(asked.jobs), |index, message| {
         progress.show(index, message);
     });
     progress.end();
@@ -79,17 +80,17 @@ fn jobs(plan: Vec<(&'static Clause, Configuration)>, subject: &Subject, seed: u6
 
 /// Two for each core, as clauses mostly wait; and eight at most, as all labs of a machine share one
 /// neighbour table, in which each has some fifty entries of 500.
-fn at_once(asked: &Run) -> usize {
+pub(super) fn at_once(asked: Option<NonZeroUsize>) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    asked.jobs.map_or((2 * cores).min(8), usize::from)
+    asked.map_or((2 * cores).min(8), usize::from)
 }
 
-fn is_stdout(path: &Path) -> bool {
+pub(super) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
 /// Opened before the run, so that a wrong path does not cost one.
-fn open(path: &Path) -> Result<Box<dyn Write>, Error> {
+pub(super) fn open(path: &Path) -> Result<Box<dyn Write>, Error> {
     if is_stdout(path) {
         return Ok(Box::new(io::stdout()));
     }

@@ -50,14 +50,24 @@ impl<'a> Scene<'a> {
     /// If the applier fails, or a line carries none in the time for a line's return.
     pub fn set(cx: &'a mut Context) -> Result<Self, Trouble> {
         let mut scene = Self::applied(cx)?;
-        scene.cx.events.note("keepalive");
-        scene.keepalive = Some(scene.cx.applier.keepalive()?);
-        let shares: Vec<f64> = expected(scene.cx.lines()).collect();
-        scene.until("every line carries new flows", |seen| {
+        scene.start()?;
+        Ok(scene)
+    }
+
+    /// Starts the keepalive and waits until every line carries new flows.
+    ///
+    /// # Errors
+    ///
+    /// If a line carries none in the time for a line's return.
+    pub fn start(&mut self) -> Result<(), Trouble> {
+        self.cx.events.note("keepalive");
+        self.keepalive = Some(self.cx.applier.keepalive()?);
+        let shares: Vec<f64> = expected(self.cx.lines()).collect();
+        self.until("every line carries new flows", |seen| {
             let carries = |(&count, &share): (&usize, &f64)| count > 0 || share == 0.0;
             seen.all_answered && seen.answered_by.iter().zip(&shares).all(carries)
         })?;
-        Ok(scene)
+        Ok(())
     }
 
     /// Builds the lab and runs `apply`, no more.

@@ -1,59 +1,70 @@
-//! Appliers that are not the shipped one, from `fixtures/appliers/`: each broken one is caught by
-//! the clauses that its header names, and a correct one passes every behavioural clause, however it
-//! does it.
+//! Appliers that are not the shipped one, from `fixtures/appliers/`: each broken one is caught by the
+//! clause that is about its mistake, each clause lets a stranger's correct one pass, and the how-to's
+//! own commands get the verdicts that the README tells.
 //!
-//! The tests are made from the folders, so that no applier can be forgotten, and each is a run of
-//! the binary: `cargo test --test mutants -- no-marks`.
+//! The tests are made from the folders, so that no applier can be forgotten, and each is a run of the
+//! binary: `cargo test --test mutants -- no-marks`. This is the part of `multiwan-conformance
+//! mutants` that fits into a test: there each applier is judged by each clause.
 
 use std::collections::HashSet;
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use multiwan_conformance::clause::{Clause, Kind};
+use multiwan_conformance::clause::{Clause, Kind as Of};
 use multiwan_conformance::clauses;
+use multiwan_conformance::fixtures::{self, Fixture, Kind};
 use serde_json::Value;
 
 /// Mostly they wait for what does not come, so several share a core.
 const AT_ONCE: usize = 6;
 
 /// What the appliers are made of, and where to get it.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("iptables", "iptables"),
     ("ping", "iputils-ping"),
 ];
+
+const README: &str = include_str!("../../README.md");
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
-    let mut trials = vec![Trial::test(
-        "every_clause_catches_one",
-        every_clause_catches_one,
-    )];
-    for path in appliers("correct") {
-        for clause in clauses::all().filter(|clause| clause.kind == Kind::Behaviour) {
-            let path = path.clone();
-            let name = format!("correct::{}::{}", name(&path), clause.id);
-            trials.push(Trial::test(name, move || passes(&path, clause)));
-        }
+    let mut trials = vec![
+        Trial::test("every_clause_catches_one", every_clause_catches_one),
+        Trial::test("headers_name_clauses", headers_name_clauses),
+    ];
+    let correct = all(Kind::Correct);
+    let behaviour = clauses::all().filter(|clause| clause.kind == Of::Behaviour);
+    for (clause, fixture) in behaviour.zip(correct.iter().cycle()) {
+        let fixture = fixture.clone();
+        let name = format!("correct::{}::{}", fixture.name, clause.id);
+        trials.push(Trial::test(name, move || passes(&fixture, clause)));
     }
-    for path in appliers("broken") {
-        for clause in caught_by(&path) {
-            let path = path.clone();
-            let name = format!("broken::{}::{clause}", name(&path));
-            trials.push(Trial::test(name, move || is_caught(&path, &clause)));
-        }
+    for fixture in all(Kind::Broken) {
+        let name = format!("broken::{}", fixture.name);
+        trials.push(Trial::test(name, move || is_caught(&fixture)));
+    }
+    for (clause, verdict) in told_of_the_how_to() {
+        let name = format!("verbatim::{clause}");
+        trials.push(Trial::test(name, move || is_as_told(&clause, &verdict)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
+fn all(kind: Kind) -> Vec<Fixture> {
+    let fixtures = fixtures::all(kind).expect("the fixtures can be read");
+    assert!(!fixtures.is_empty(), "no {}", kind.folder());
+    fixtures
+}
+
 fn every_clause_catches_one() -> Result<(), Failed> {
-    let catching: HashSet<String> = appliers("broken")
-        .iter()
-        .flat_map(|path| caught_by(path))
+    let catching: HashSet<String> = all(Kind::Broken)
+        .into_iter()
+        .flat_map(|fixture| fixture.header.caught_by)
         .collect();
     let without: Vec<&str> = clauses::all()
         .map(|clause| clause.id)
@@ -64,36 +75,68 @@ fn every_clause_catches_one() -> Result<(), Failed> {
     })
 }
 
-fn is_caught(applier: &Path, clause: &str) -> Result<(), Failed> {
-    let clause = clauses::find(clause)
-        .ok_or_else(|| format!("{} names {clause}, which is no clause", applier.display()))?;
-    let (status, verdict) = judge(applier, clause)?;
-    let reason = verdict["reason"].as_str().unwrap_or_default();
-    // The how-to's layout is counted apart, and is no foreign applier's failure.
-    let expected = i32::from(clause.kind == Kind::Behaviour);
-    ensure(verdict["status"] == "failed" && status == expected, || {
-        format!("not caught, exit status {status}: {verdict:#}")
-    })?;
-    // It must work but for the mistake: an applier that does not even run is caught by anything.
-    let works = !reason.is_empty() && !reason.starts_with('`') && !reason.starts_with(NOT_SET);
-    ensure(works, || format!("caught for another reason: {verdict:#}"))
+fn headers_name_clauses() -> Result<(), Failed> {
+    for fixture in all(Kind::Broken) {
+        let header = &fixture.header;
+        ensure(!header.caught_by.is_empty(), || {
+            format!("{} is caught by no clause", fixture.name)
+        })?;
+        let named = header.caught_by.iter().chain(&header.also_fails);
+        let unknown: Vec<&String> = named.filter(|id| clauses::find(id).is_none()).collect();
+        ensure(unknown.is_empty(), || {
+            format!("{} names {unknown:?}, which is no clause", fixture.name)
+        })?;
+    }
+    Ok(())
 }
 
-/// How a reason begins when the applier has not got as far as the clause.
-const NOT_SET: &str = "every line carries new flows";
-
-fn passes(applier: &Path, clause: &Clause) -> Result<(), Failed> {
-    let (status, verdict) = judge(applier, clause)?;
-    let reason = verdict["reason"].as_str().unwrap_or_default();
-    let passed = verdict["status"] == "passed" || reason.starts_with("not claimed");
-    ensure(passed && status == 0, || {
-        format!("exit status {status}: {verdict:#}")
+/// By the first clause of its header; `mutants` asks the others too.
+fn is_caught(fixture: &Fixture) -> Result<(), Failed> {
+    let nearest = fixture.header.caught_by.first().ok_or("no clause")?;
+    let arguments = ["mutants", "--applier", &fixture.name, "--only", nearest];
+    let (status, matrix) = suite(&arguments)?;
+    ensure(status == 0, || {
+        format!("exit status {status}: {:#}", matrix["appliers"][0])
     })
 }
 
-/// Judges the applier by the clause with the first of its configurations: the exit status, and the
-/// verdict as it is reported.
-fn judge(applier: &Path, clause: &Clause) -> Result<(i32, Value), Failed> {
+fn passes(fixture: &Fixture, clause: &Clause) -> Result<(), Failed> {
+    let arguments = ["mutants", "--applier", &fixture.name, "--only", clause.id];
+    let (status, matrix) = suite(&arguments)?;
+    ensure(status == 0, || {
+        format!("exit status {status}: {:#}", matrix["appliers"][0])
+    })
+}
+
+/// The README's table about the commands of 2001: clause, and the verdict in its third column.
+fn told_of_the_how_to() -> Vec<(String, String)> {
+    let table = README
+        .lines()
+        .skip_while(|line| !line.starts_with("| promise | clause | 2001"));
+    let rows = table.skip(2).take_while(|line| line.starts_with('|'));
+    let cell = |row: &str, at: usize| row.split('|').nth(at).map(|cell| cell.trim().to_owned());
+    rows.filter_map(|row| Some((cell(row, 2)?.replace('`', ""), cell(row, 3)?)))
+        .collect()
+}
+
+fn is_as_told(clause: &str, verdict: &str) -> Result<(), Failed> {
+    let clause = clauses::find(clause).ok_or_else(|| format!("{clause} is no clause"))?;
+    let arguments = ["run", "--applier", "how-to-2001", "--only", clause.id];
+    let config = clause.configurations[0].name;
+    let (_, report) = suite(&[&arguments[..], &["-c", config]].concat())?;
+    let seen = &report["clauses"][0];
+    let expected = match verdict.split([' ', ',', ';']).next() {
+        Some("holds") => "passed",
+        Some("fails") => "failed",
+        other => return Err(format!("the README says {other:?}, neither holds nor fails").into()),
+    };
+    ensure(seen["status"] == expected, || {
+        format!("the README says \"{verdict}\": {seen:#}")
+    })
+}
+
+/// Runs the suite's binary: its exit status, and what it writes for programs.
+fn suite(arguments: &[&str]) -> Result<(i32, Value), Failed> {
     let missing: Vec<String> = PROGRAMS
         .iter()
         .filter(|(program, _)| !is_installed(program))
@@ -103,19 +146,18 @@ fn judge(applier: &Path, clause: &Clause) -> Result<(i32, Value), Failed> {
         format!("the appliers need {}", missing.join(", "))
     })?;
     let output = Command::new(env!("CARGO_BIN_EXE_multiwan-conformance"))
-        .arg("run")
-        .arg("--applier")
-        .arg(applier)
-        .args(["--only", clause.id])
-        .args(["-c", clause.configurations[0].name])
+        .args(arguments)
         .args(["--json", "-"])
+        .env(
+            "MULTIWAN_FIXTURES",
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures"),
+        )
         .output()?;
     let report: Value = serde_json::from_slice(&output.stdout).map_err(|error| {
         let said = String::from_utf8_lossy(&output.stderr);
         format!("{}, no report ({error}): {said}", output.status)
     })?;
-    let status = output.status.code().ok_or("killed")?;
-    Ok((status, report["clauses"][0].clone()))
+    Ok((output.status.code().ok_or("killed")?, report))
 }
 
 /// Whether the suite's appliers find it, by the caller's search path and these folders.
@@ -124,35 +166,6 @@ fn is_installed(program: &str) -> bool {
     env::split_paths(&path)
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
         .any(|folder| folder.join(program).is_file())
-}
-
-/// All appliers of a folder, by name.
-fn appliers(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures/appliers")
-        .join(folder);
-    let entries = fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.expect("an entry").path());
-    let mut appliers: Vec<PathBuf> = entries.collect();
-    appliers.sort();
-    assert!(!appliers.is_empty(), "{} is empty", folder.display());
-    appliers
-}
-
-fn name(applier: &Path) -> String {
-    let stem = applier.file_stem().expect("a file");
-    stem.to_string_lossy().into_owned()
-}
-
-/// The clauses in the header's line `# caught by: CLAUSE...`.
-fn caught_by(applier: &Path) -> Vec<String> {
-    let text = fs::read_to_string(applier).expect("an applier is a script");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# caught by: "));
-    let line = line.unwrap_or_else(|| panic!("{} names no clause", applier.display()));
-    line.split_whitespace().map(str::to_owned).collect()
 }
 
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {

@@ -177,7 +177,16 @@ mod tests {
                 each.map(|fixture| (fixture.name.clone(), fixture.header.clone()))
                     .collect()
             };
-            assert_eq!(about(&there), about(&inside));
+            let names = |fixtures: &[Fixture]| -> Vec<String> {
+                fixtures
+                    .iter()
+                    .map(|fixture| fixture.name.clone())
+                    .collect()
+            };
+            assert_eq!(names(&there), names(&inside));
+            assert!(about(&there) == about(&inside), "{kind:?}: other headers");
+            let twice = inside.windows(2).find(|two| two[0].name == two[1].name);
+            assert!(twice.is_none(), "two are called so: {twice:?}");
             for fixture in inside {
                 if let Subject::Embedded { path, .. } = fixture.subject {
                     let mode = fs::metadata(unpacked.path().join(path)).unwrap();

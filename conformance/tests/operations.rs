@@ -160,7 +160,10 @@ fn two_capabilities_are_enough_to_run() {
         socket.set_read_timeout(Some(READY_WITHIN)).unwrap();
         let metrics = folder.path().join("multiwan.prom");
         let daemon = router
-            .with_only(&["net_admin", "net_raw"], &["run", "--metrics"])
+            .with_only(
+                &["net_admin", "net_raw"],
+                &["run", "--log-format", "json", "--metrics"],
+            )
             .arg(&metrics)
             .env("NOTIFY_SOCKET", &manager)
             .stderr(Stdio::piped())
@@ -168,11 +171,7 @@ fn two_capabilities_are_enough_to_run() {
             .unwrap();
         let mut daemon = Daemon(daemon);
         if let Err(told) = ready(&socket) {
-            let _ = daemon.0.kill();
-            let mut log = String::new();
-            let stderr = daemon.0.stderr.as_mut().unwrap();
-            std::io::Read::read_to_string(stderr, &mut log).unwrap();
-            panic!("not ready: {told}\n{log}");
+            panic!("not ready: {told}\n{}", daemon.end());
         }
 
         let status = router.json("status");
@@ -185,6 +184,11 @@ fn two_capabilities_are_enough_to_run() {
             "{left}"
         );
         assert!(left.contains("multiwan_keepalive_running 1\n"), "{left}");
+
+        let log = daemon.end();
+        let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+        assert_eq!(first["message"], "watching", "{log}");
+        assert_eq!(first["lines"], 2, "{log}");
     });
 }
 
@@ -245,6 +249,17 @@ fn changes_of_state_reach_the_journal_as_fields() {
 
 /// Killed at the end, so that a test that fails leaves no daemon.
 struct Daemon(Child);
+
+impl Daemon {
+    /// Ends it; what it said on standard error.
+    fn end(&mut self) -> String {
+        let _ = self.0.kill();
+        let mut log = String::new();
+        let stderr = self.0.stderr.as_mut().unwrap();
+        std::io::Read::read_to_string(stderr, &mut log).unwrap();
+        log
+    }
+}
 
 impl Drop for Daemon {
     fn drop(&mut self) {

@@ -50,3 +50,29 @@ fn writing(what: &str, source: io::Error) -> Error {
         source,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn there_is_a_page_for_each_command_and_one_for_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        pages(Arguments::command(), folder.path()).unwrap();
+        for page in [
+            "man1/multiwan.1",
+            "man1/multiwan-status.1",
+            "man5/multiwan.toml.5",
+        ] {
+            let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+            assert!(text.contains(".SH NAME"), "{page}:\n{text}");
+        }
+        // What is hidden has none.
+        assert!(!folder.path().join("man1/multiwan-features.1").exists());
+    }
+}

@@ -3,7 +3,7 @@
 use super::facts::{Facts, other};
 use super::{Feature, Finding, Level};
 use crate::clashes::clashes;
-use crate::config::{Config, Line, Spread};
+use crate::config::{Config, Established, Line, Spread};
 use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
 use crate::status::is_applied;
 
@@ -114,12 +114,17 @@ fn nftables(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
         cards.sort();
         cards.windows(2).any(|two| two[0] == two[1])
     });
+    let resets = config.is_some_and(|config| config.established == Established::Reset);
     let judge = |feature: Feature| {
         let refused = facts.refused.iter().find(|(one, _)| *one == feature);
         let Some((_, words)) = refused else {
             return Finding::ok(feature.name());
         };
-        let needed = feature.only_for().is_none() || (feature == Feature::Nexthop && shares_card);
+        let needed = match feature {
+            Feature::Nexthop => shares_card,
+            Feature::Reject => resets,
+            other => other.only_for().is_none(),
+        };
         let (level, only) = match feature.only_for() {
             Some(only) if !needed => (Level::Note, format!(" for {only}")),
             _ => (Level::Missing, String::new()),

@@ -176,6 +176,17 @@ fn what_only_others_need_is_a_note() {
 }
 
 #[test]
+fn resets_need_reject() {
+    let mut facts = all_there();
+    facts.refused = vec![(Feature::Reject, "no".into())];
+    let name = "nftables: reject";
+    only(&found(TWO_LINES, &facts), Level::Note, name, "reset");
+    let resets = format!("established = \"reset\"\n{TWO_LINES}");
+    let found = found(&resets, &facts);
+    only(&found, Level::Missing, name, "CONFIG_NFT_REJECT");
+}
+
+#[test]
 fn no_neighbour_timers() {
     let mut facts = all_there();
     let timer = Setting::Neighbour("eth2".into(), NeighbourSetting::RetransTime);

@@ -118,6 +118,9 @@ pub struct ArpTable {
     pub entries: u32,
     /// Below so many entries, nothing is collected (`gc_thresh1`).
     pub threshold: u32,
+    /// How often since boot there was no room for one more (`gc_thresh3`), in whatever network namespace: what was to be
+    /// sent then was lost.
+    pub overflows: u64,
     /// The settings of each device of this network namespace, by its index.
     pub devices: BTreeMap<u32, NeighbourConf>,
 }
@@ -144,6 +147,7 @@ impl ArpTable {
         match attribute {
             NeighbourTableAttribute::Config(config) => self.entries = config.entries,
             NeighbourTableAttribute::Threshold1(threshold) => self.threshold = *threshold,
+            NeighbourTableAttribute::Stats(stats) => self.overflows = stats.table_fulls,
             NeighbourTableAttribute::Parms(parameters) => {
                 // Those without a device are what a new one begins with.
                 let index = parameters.iter().find_map(|parameter| match parameter {

@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use multiwan_kernel::neighbour_table::ArpTable;
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour_table::NeighbourTableMessage;
+
 use crate::error::Error;
 use crate::host;
 use crate::lab::Lab;
@@ -61,6 +65,25 @@ impl Lab {
             self.router.change(known)?;
         }
         Ok(())
+    }
+
+    /// How often since boot the machine's ARP table, which all labs and all else on it share, had no
+    /// room for one more entry: then packets are lost through no fault of the applier.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub fn neighbour_overflows(&mut self) -> Result<u64, Error> {
+        let ask = RouteNetlinkMessage::GetNeighbourTable(NeighbourTableMessage::default());
+        let answers = self.router.dump("asking for the ARP table", ask)?;
+        let tables: Vec<_> = answers
+            .iter()
+            .filter_map(|answer| match answer {
+                RouteNetlinkMessage::NewNeighbourTable(table) => Some(table),
+                _ => None,
+            })
+            .collect();
+        Ok(ArpTable::from_messages(tables).overflows)
     }
 
     /// How many entries the router's connection tracking has lost for want of room or by a race:

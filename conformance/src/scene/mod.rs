@@ -39,6 +39,8 @@ pub struct Scene<'a> {
     pub cx: &'a mut Context,
     pairs: Pairs,
     keepalive: Option<applier::Keepalive>,
+    /// Of the machine's ARP table, before the play.
+    overflows: u64,
 }
 
 impl<'a> Scene<'a> {
@@ -84,12 +86,14 @@ impl<'a> Scene<'a> {
         lab.wait_router_links()?;
         let traffic = lab.traffic(Options::default())?;
         let pairs = Pairs::new(cx, &lab);
+        let overflows = lab.neighbour_overflows()?;
         Ok(Self {
             lab,
             traffic,
             cx,
             pairs,
             keepalive: None,
+            overflows,
         })
     }
 
@@ -273,6 +277,18 @@ impl<'a> Scene<'a> {
         lossy
     }
 
+    /// Whether others on the machine have left no room in its ARP table since the play began.
+    fn crowded(&mut self) -> Result<(), Trouble> {
+        let times = self.lab.neighbour_overflows()? - self.overflows;
+        if times > 0 {
+            return Err(Trouble::Lab(format!(
+                "the machine's ARP table, which all labs share, was full {times} times meanwhile, and \
+                 packets were lost: run less beside it"
+            )));
+        }
+        Ok(())
+    }
+
     /// Ends the play: the keepalive stops, and the verdict stands only if nothing was lost on
     /// the way to it.
     ///
@@ -291,6 +307,9 @@ impl<'a> Scene<'a> {
         })?;
         if lost > 0 {
             return Err(Trouble::Lab(format!("the captures lost {lost} frames")));
+        }
+        if judgement.status == Status::Failed {
+            self.crowded()?;
         }
         let dropped = self.lab.conntrack_losses();
         if let Some(dropped) = dropped.filter(|&dropped| dropped > 0) {

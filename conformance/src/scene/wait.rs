@@ -93,6 +93,7 @@ impl Scene<'_> {
                     patience.as_millis()
                 )));
             }
+            self.crowded()?;
             return Err(Trouble::Unmet {
                 promise: what.to_owned(),
                 waited: patience,

@@ -47,21 +47,20 @@ impl Lab {
         Ok(seeded)
     }
 
-    /// Makes the clients without a namespace known to the router for good, where they are many:
-    /// of other neighbours the kernel holds 1024 over all namespaces of the machine
-    /// (`gc_thresh3`), and forgets them from 512 on. The router's LAN card must be up.
-    ///
-    /// # Errors
-    ///
-    /// Says what the router's kernel refused.
-    pub fn introduce_flyweights(&mut self) -> Result<(), Error> {
+    /// Makes all clients known to the router for good: of other neighbours the kernel holds 1024
+    /// over all namespaces of the machine (`gc_thresh3`), forgets them from 512 on, and drops what
+    /// is for those that find no room. The router's LAN card must be up.
+    pub(crate) fn introduce_clients(&mut self) -> Result<(), Error> {
         // As many as the socket has room for the answers to.
         const AT_ONCE: usize = 64;
-        let addresses = self.topology.client_addresses().skip(self.clients.len());
-        let addresses: Vec<_> = addresses.collect();
-        let (card, mac) = (self.lan_card.index, self.lan_port.mac);
-        for some in addresses.chunks(AT_ONCE) {
-            let known = some.iter().map(|&one| host::neighbour(card, one, mac));
+        let card = self.lan_card.index;
+        let macs = self.clients.iter().map(|client| client.card.mac);
+        let macs = macs.chain(std::iter::repeat(self.lan_port.mac));
+        let clients: Vec<_> = self.topology.client_addresses().zip(macs).collect();
+        for some in clients.chunks(AT_ONCE) {
+            let known = some
+                .iter()
+                .map(|&(address, mac)| host::neighbour(card, address, mac));
             self.router.change(known)?;
         }
         Ok(())

@@ -94,7 +94,7 @@ impl Lab {
         ])?;
 
         let modems = build_modems(&topology, &router, &mut internet)?;
-        let clients = build_clients(&topology, &mut switch, br0.index)?;
+        let clients = build_clients(&topology, &mut switch, br0.index, lan_card.mac)?;
 
         let cards: Vec<_> = modems.iter().map(|modem| &modem.internet_card).collect();
         let mut changes = vec![host::up(LOOPBACK), host::own(topology.servers)];
@@ -104,6 +104,11 @@ impl Lab {
             changes.push(host::address(
                 cards[number].index,
                 Ipv4Net::new_assert(ours, 30),
+            ));
+            changes.push(host::neighbour(
+                cards[number].index,
+                modems,
+                mac(Part::Modem, 2 * number as u16 + 1),
             ));
             // The router's own address only: networks of several lines may overlap.
             changes.push(host::route(Ipv4Net::from(line.router.addr()), modems));
@@ -146,7 +151,8 @@ impl Lab {
     }
 
     /// Waits until the router's links pass frames: once its own ends are up, the far ends need a
-    /// moment to notice. Lines with a fault and devices that are down are left out.
+    /// moment to notice. Lines with a fault and devices that are down are left out. The clients are
+    /// made known to the router by the way.
     ///
     /// # Errors
     ///
@@ -155,6 +161,7 @@ impl Lab {
         if is_up(&mut self.router, &self.lan_card.name)? {
             self.switch
                 .wait_running(&self.lan_port.name, LINK_PATIENCE)?;
+            self.introduce_clients()?;
         }
         for modem in &mut self.modems {
             if modem.fault.is_none() && is_up(&mut self.router, &modem.router_card.name)? {
@@ -211,6 +218,7 @@ fn build_modems(
                 Ipv4Net::new_assert(line.gateway, line.router.prefix_len()),
             ),
             host::route(Ipv4Net::default(), gateway),
+            host::neighbour(isp.index, gateway, internet_card.mac),
             // Its own ARP would tell the router that a dead line is alive.
             host::neighbour(lan.index, line.router.addr(), router_card.mac),
         ])?;
@@ -230,6 +238,7 @@ fn build_clients(
     topology: &Topology,
     switch: &mut Host,
     bridge: u32,
+    router: Mac,
 ) -> Result<Vec<Client>, Error> {
     let lan = topology.lan.router;
     let addresses = topology.client_addresses().take(topology.clients);
@@ -249,6 +258,7 @@ fn build_clients(
             host::up(card.index),
             host::address(card.index, Ipv4Net::new_assert(address, lan.prefix_len())),
             host::route(Ipv4Net::default(), lan.addr()),
+            host::neighbour(card.index, lan.addr(), router),
         ];
         changes.extend(host::frame_ports(&[&card], None));
         host.change(changes)?;

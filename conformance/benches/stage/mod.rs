@@ -98,9 +98,7 @@ impl<'s> Stage<'s> {
     ) -> T {
         self.play(clients, |lab| {
             run(&mut self.multiwan("apply"));
-            let ready = lab.wait_router_links();
-            ready
-                .and_then(|()| lab.introduce_flyweights())
+            lab.wait_router_links()
                 .unwrap_or_else(|why| panic!("{why}"));
             play(lab)
         })

@@ -44,7 +44,8 @@ Examples:
   multiwan down                    remove it all, and restore what was there
 
 Exit status: 0 done; 1 the kernel refused a step and what was done is undone; 2 wrong usage or
-configuration; 3 a permission or kernel feature is missing; 4 something would change.";
+configuration; 3 a permission or kernel feature is missing; 4 something would change or has
+drifted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -227,7 +228,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
 async fn apply(config: &Config) -> Result<ExitCode, Error> {
     let _turn = turn::take().await?;
     let verdicts = verdicts_of_running_keepalive();
-    reconcile::reconcile(&mut Kernel::open()?, config, &verdicts).await?;
+    reconcile::reconcile_and_read_back(&mut Kernel::open()?, config, &verdicts).await?;
     turn::tell_running_keepalive();
     Ok(ExitCode::SUCCESS)
 }
@@ -238,7 +239,7 @@ async fn start(config: &Config) -> Result<(), Error> {
     let _turn = turn::take().await?;
     let mut kernel = Kernel::open()?;
     let verdicts = reconcile::absent_are_dead(&mut kernel, config).await?;
-    reconcile::reconcile(&mut kernel, config, &verdicts).await?;
+    reconcile::reconcile_and_read_back(&mut kernel, config, &verdicts).await?;
     Ok(())
 }
 

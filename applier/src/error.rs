@@ -56,6 +56,12 @@ pub enum Error {
         /// What it said.
         refusal: Refusal,
     },
+    /// The kernel said that it had done a step, and had not, or not all of it.
+    #[error(
+        "{}: the kernel acknowledges it and does not hold it; it is too old for a part of that",
+        first_line(.0)
+    )]
+    NotHeld(Box<Step>),
     /// A step failed, and so did taking back those before.
     #[error("{cause}; and taking back what was done before failed at: {left}")]
     HalfDone {
@@ -93,6 +99,7 @@ impl Error {
                 keepalive::Error::Kernel(error) => error.exit_status(),
                 _ => 1,
             },
+            Self::NotHeld(_) => 3,
             other => match other.errno() {
                 Some(Errno::EPERM | Errno::EACCES | Errno::EROFS | Errno::EOPNOTSUPP) => 3,
                 _ => 1,

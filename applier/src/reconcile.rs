@@ -143,3 +143,28 @@ async fn undo(kernel: &mut Kernel, done: &[Step], cause: Error) -> Error {
         },
     }
 }
+
+/// As [`reconcile`], and reads back what was changed.
+///
+/// # Errors
+///
+/// As there, and when the kernel acknowledged a step and does not hold what it says; all is taken
+/// back then.
+pub async fn reconcile_and_read_back(
+    kernel: &mut Kernel,
+    config: &Config,
+    verdicts: &Verdicts,
+) -> Result<Changes, Error> {
+    let done = reconcile(kernel, config, verdicts).await?;
+    if done.is_empty() {
+        return Ok(done);
+    }
+    let left = plan(kernel, config, verdicts).await?;
+    match done.not_held(&left) {
+        None => Ok(done),
+        Some(step) => {
+            let cause = Error::NotHeld(Box::new(step.clone()));
+            Err(undo(kernel, done.steps(), cause).await)
+        }
+    }
+}

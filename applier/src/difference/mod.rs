@@ -46,6 +46,14 @@ impl Changes {
         &self.0
     }
 
+    /// The first of these steps that was acknowledged and not done, where `left` still differs
+    /// afterwards: a kernel that does not know a part of a message may leave that out and say
+    /// nothing.
+    pub fn not_held(&self, left: &Self) -> Option<&Step> {
+        let mut done = self.0.iter();
+        done.find(|step| left.0.iter().any(|other| step.same_goal(other)))
+    }
+
     /// The steps that take all of these back.
     #[must_use]
     pub fn inverse(&self) -> Self {

@@ -52,6 +52,23 @@ pub enum Step {
 }
 
 impl Step {
+    /// Whether both come to the same, whatever was there before.
+    pub(super) fn same_goal(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Set { setting, to, .. },
+                Self::Set {
+                    setting: its_setting,
+                    to: its_to,
+                    ..
+                },
+            ) => setting == its_setting && to == its_to,
+            (Self::PutRoute { route, .. }, Self::PutRoute { route: its, .. }) => route == its,
+            (Self::Firewall { to, .. }, Self::Firewall { to: its, .. }) => to == its,
+            _ => self == other,
+        }
+    }
+
     /// The step that takes this one back.
     pub fn inverse(&self) -> Self {
         match self.clone() {

@@ -292,6 +292,26 @@ fn the_keepalive_does_without_neighbour_timers() {
     assert!(difference(&found, &feasible).is_empty());
 }
 
+/// As Linux before 4.17 would have taken the rules of a pin without its port.
+#[test]
+fn what_is_acknowledged_and_not_held_is_found() {
+    let text = format!("{TWO_LINES}\n[[pin]]\nline = \"dsl1\"\nprotocol = \"udp\"\nport = 53\n");
+    let wanted = wanted(&text);
+    let mut found = applied();
+    let done = difference(&found, &wanted);
+    found.rules = wanted.rules.clone();
+    assert_eq!(done.not_held(&difference(&found, &wanted)), None);
+    let pin = found.rules.iter_mut().find(|rule| rule.port.is_some());
+    pin.unwrap().port = None;
+    let left = difference(&found, &wanted);
+    let step = done.not_held(&left).unwrap();
+    assert!(step.to_string().contains("dport 53"), "{step}");
+    // What somebody else has changed meanwhile is no business of the kernel's.
+    found.rules = wanted.rules.clone();
+    found.routes.pop();
+    assert_eq!(done.not_held(&difference(&found, &wanted)), None);
+}
+
 #[test]
 fn the_way_down_is_the_way_up_backwards() {
     let mut bare = applied();

@@ -136,6 +136,9 @@ fn rp_filter(cx: &mut Context) -> Result<Judgement, Trouble> {
     for _ in 0..ROUNDS {
         scene.ask(&on_backup)?;
         unanswered += count_unanswered(&scene, &on_backup);
+        if unanswered > 0 {
+            break;
+        }
     }
     let heard = wrong_line(&mut scene)?;
     let judgement = Judgement::holds_if(unanswered + heard == 0, || {

@@ -73,8 +73,11 @@ fn request() -> [u8; 8] {
 fn reply(mut socket: &Socket) -> Option<Ipv4Addr> {
     loop {
         let mut packet = [0; 256];
-        socket.read(&mut packet).ok()?;
+        let length = socket.read(&mut packet).ok()?;
         let header = usize::from(packet[0] & 0x0f) * 4;
+        if length < header + 8 {
+            continue;
+        }
         let message = &packet[header..];
         if message[0] == ECHO_REPLY && message[4..6] == IDENTIFIER {
             let source: [u8; 4] = packet[12..16].try_into().ok()?;

@@ -153,40 +153,6 @@ impl Host {
             })
     }
 
-    /// The way that the kernel would take (`ip route get`), for a question with a destination and
-    /// what else is known of a packet; none where it refuses.
-    ///
-    /// # Errors
-    ///
-    /// When it does not understand the question.
-    pub fn route_to(&mut self, question: RouteMessage) -> Result<Option<RouteMessage>, Error> {
-        const NO_WAY: [i32; 4] = [
-            libc::EACCES,
-            libc::ENETUNREACH,
-            libc::EHOSTUNREACH,
-            libc::EINVAL,
-        ];
-        match self
-            .rtnl
-            .ask("asking for a way", RouteNetlinkMessage::GetRoute(question))
-        {
-            Ok(RouteNetlinkMessage::NewRoute(route)) => Ok(Some(route)),
-            Ok(_) => Ok(None),
-            Err(refused)
-                if refused
-                    .source
-                    .raw_os_error()
-                    .is_some_and(|error| NO_WAY.contains(&error)) =>
-            {
-                Ok(None)
-            }
-            Err(source) => Err(Error::Request {
-                host: self.name.clone(),
-                source,
-            }),
-        }
-    }
-
     /// Waits until a device passes frames: both ends up, and the kernel done with the news.
     ///
     /// # Errors

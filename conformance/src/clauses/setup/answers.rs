@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use multiwan_kernel::rtnl::Rtnl;
 use multiwan_lab::netlink::RouteNetlinkMessage as Message;
 use multiwan_lab::netlink::link::LinkMessage;
 use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage};
 use multiwan_lab::traffic::{FlowId, Protocol};
-use multiwan_lab::{Error, Host};
 
 use super::link_name;
 use crate::clause::{Clause, Kind, Need, Tests};
@@ -42,6 +42,11 @@ fn route_get(cx: &mut Context) -> Result<Judgement, Trouble> {
     let router = scene.lab.router();
     let links = router.dump("listing links", Message::GetLink(LinkMessage::default()))?;
     let names: Vec<(u32, String)> = links.iter().filter_map(link_name).collect();
+    // This process lives on the router.
+    let mut kernel = Rtnl::open().map_err(|source| Trouble::System {
+        doing: "asking the router's kernel",
+        source,
+    })?;
     let mut ways = Vec::new();
     let mut wrong = Vec::new();
     for line in scene.cx.config.lines.clone() {
@@ -49,7 +54,7 @@ fn route_get(cx: &mut Context) -> Result<Judgement, Trouble> {
             continue;
         };
         let own = own.addr();
-        let to_gateway = ask(scene.lab.router(), &names, gateway, None)?;
+        let to_gateway = ask(&mut kernel, &names, gateway, None);
         let expected = format!("dev {} src {own}", line.interface);
         if to_gateway != expected {
             wrong.push(format!("{gateway}: {to_gateway}, not {expected}"));
@@ -57,14 +62,14 @@ fn route_get(cx: &mut Context) -> Result<Judgement, Trouble> {
         ways.push(format!("via {gateway} {expected}"));
         let expected = format!("via {gateway} dev {}", line.interface);
         for &host in &hosts {
-            let way = ask(scene.lab.router(), &names, host, Some(own))?;
+            let way = ask(&mut kernel, &names, host, Some(own));
             if way != expected {
                 wrong.push(format!("from {own} to {host}: {way}, not {expected}"));
             }
         }
     }
     for &host in &hosts {
-        let way = ask(scene.lab.router(), &names, host, None)?;
+        let way = ask(&mut kernel, &names, host, None);
         if !ways.contains(&way) {
             wrong.push(format!("{host}: {way}, none of {}", ways.join(", ")));
         }
@@ -76,12 +81,7 @@ fn route_get(cx: &mut Context) -> Result<Judgement, Trouble> {
 }
 
 /// The kernel's answer for a destination, from an address or from none yet, in the how-to's words.
-fn ask(
-    router: &mut Host,
-    names: &[(u32, String)],
-    to: Ipv4Addr,
-    from: Option<Ipv4Addr>,
-) -> Result<String, Error> {
+fn ask(kernel: &mut Rtnl, names: &[(u32, String)], to: Ipv4Addr, from: Option<Ipv4Addr>) -> String {
     let mut question = RouteMessage::default();
     question.header.address_family = multiwan_lab::netlink::AddressFamily::Inet;
     question.header.destination_prefix_length = 32;
@@ -95,8 +95,10 @@ fn ask(
             .attributes
             .push(RouteAttribute::Source(address(from)));
     }
-    let Some(route) = router.route_to(question)? else {
-        return Ok("no way".to_owned());
+    let route = match kernel.ask("asking for a way", Message::GetRoute(question)) {
+        Ok(Message::NewRoute(route)) => route,
+        Ok(_) => return "no answer".to_owned(),
+        Err(refused) => return refused.source.to_string(),
     };
     let mut words = Vec::new();
     for attribute in &route.attributes {
@@ -117,7 +119,7 @@ fn ask(
     }
     words.sort();
     let words: Vec<String> = words.into_iter().map(|(_, word)| word).collect();
-    Ok(words.join(" "))
+    words.join(" ")
 }
 
 pub(in crate::clauses) static REACHABLE: Clause = Clause {

@@ -31,8 +31,40 @@ pub const TWO_LINES_TARGETS: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/two-lines-targets.toml"),
 };
 
+/// Two lines, and a third that is for when they are dead.
+pub const BACKUP: Builtin = Builtin {
+    name: "backup",
+    toml: include_str!("../../fixtures/configs/backup.toml"),
+};
+
+/// Weights 400 and 100, which are 4 and 1.
+pub const FOUR_HUNDRED: Builtin = Builtin {
+    name: "four-hundred-to-one-hundred",
+    toml: include_str!("../../fixtures/configs/four-hundred-to-one-hundred.toml"),
+};
+
+/// Eight lines of weights 3, 2, and 1 for the others.
+pub const EIGHT_LINES: Builtin = Builtin {
+    name: "eight-lines",
+    toml: include_str!("../../fixtures/configs/eight-lines.toml"),
+};
+
+/// Two lines, over which one client's connections to one server are spread too.
+pub const CONNECTION: Builtin = Builtin {
+    name: "connection",
+    toml: include_str!("../../fixtures/configs/connection.toml"),
+};
+
 /// All of the suite's own.
-pub const BUILTIN: &[Builtin] = &[TWO_LINES, FOUR_TO_ONE, TWO_LINES_TARGETS];
+pub const BUILTIN: &[Builtin] = &[
+    TWO_LINES,
+    FOUR_TO_ONE,
+    TWO_LINES_TARGETS,
+    FOUR_HUNDRED,
+    EIGHT_LINES,
+    CONNECTION,
+    BACKUP,
+];
 
 /// A configuration read and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod applier;
+pub mod claims;
 pub mod clause;
 pub mod clauses;
 pub mod cli;

@@ -6,6 +6,7 @@ mod keepalive;
 mod local;
 mod nat;
 mod recover;
+mod safety;
 mod setup;
 mod spread;
 mod sticky;
@@ -25,6 +26,7 @@ pub const AREAS: &[&[&Clause]] = &[
     inbound::CLAUSES,
     nat::CLAUSES,
     keepalive::CLAUSES,
+    safety::CLAUSES,
 ];
 
 /// Whether there are several lines and all of them get new connections: a backup line waits.

@@ -1,5 +1,8 @@
 //! What the router's kernel holds after `apply` (how-to 2.3).
 
+mod answers;
+mod beside;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,7 +21,14 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&LAYOUT];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &LAYOUT,
+    &answers::ROUTE_GET,
+    &answers::REACHABLE,
+    &beside::FORWARDING,
+    &beside::STATEFUL,
+    &beside::BESIDE_QOS,
+];
 
 static LAYOUT: Clause = Clause {
     id: "setup.layout",

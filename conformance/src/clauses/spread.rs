@@ -1,16 +1,29 @@
 //! How new connections are spread over the lines (how-to 2.3.3).
 
+use std::collections::BTreeSet;
+
+use multiwan::config::{Config, Spread};
+use multiwan_lab::traffic::{FlowId, Protocol};
+
 use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::configuration::{CONNECTION, EIGHT_LINES, FOUR_HUNDRED, FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
-use crate::scene::Scene;
+use crate::scene::{Scene, protocol};
 
-pub(super) const CLAUSES: &[&Clause] = &[&EVEN, &WEIGHTED];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &EVEN,
+    &WEIGHTED,
+    &N_LINES,
+    &WEIGHTS_REDUCED,
+    &SINGLE_PAIR,
+    &PAIR_AFFINITY,
+    &PER_CONNECTION,
+];
 
 const METHOD: &str = "With every line up, distinct client–server pairs open one connection each, \
-    TCP and UDP by turns, with a new seed of the kernel's hash where it has one. Each must be \
+    TCP, UDP and ICMP echo by turns, with a new seed of the kernel's hash where it has one. Each must be \
     answered. Each line's count is tested against its weight by the exact binomial test; the \
     number of pairs finds a shift of 0.05 in a line's share with probability 0.999.";
 
@@ -44,7 +57,134 @@ fn by_weight(cx: &mut Context) -> Result<Judgement, Trouble> {
     let (pairs, level) = (cx.pairs(), cx.level);
     let mut scene = Scene::set(cx)?;
     scene.cx.events.note(format!("{pairs} pairs"));
-    let flows = scene.open(usize::try_from(pairs).unwrap_or(usize::MAX))?;
+    let flows: Vec<FlowId> = (0..usize::try_from(pairs).unwrap_or(usize::MAX))
+        .map(|number| scene.begin(BY_TURNS[number % BY_TURNS.len()]))
+        .collect();
+    scene.finish()?;
+    let judgement = scene.shares_of(&flows, level);
+    let judgement = scene.unless_lossy(&flows, judgement);
+    scene.verdict(judgement)
+}
+
+const BY_TURNS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Echo];
+
+static N_LINES: Clause = Clause {
+    id: "spread.n-lines",
+    kind: Kind::Behaviour,
+    how_to: &["1.3", "2.3", "2.3.3"],
+    promise: "More than two lines get new connections in proportion to their weights.",
+    method: METHOD,
+    needs: &[Need::Settings],
+    configurations: &[EIGHT_LINES],
+    fits: |config| several_lines_share(config) && config.lines.len() > 2,
+    tests: Tests::Shares(1),
+    judge: by_weight,
+};
+
+static WEIGHTS_REDUCED: Clause = Clause {
+    id: "spread.weights-reduced",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "Weights of 400 and 100 are as good as 4 and 1.",
+    method: METHOD,
+    needs: &[Need::Settings],
+    configurations: &[FOUR_HUNDRED],
+    fits: |config| {
+        let weights: Vec<u16> = config.lines.iter().map(|line| line.weight).collect();
+        several_lines_share(config) && weights == [4, 1]
+    },
+    tests: Tests::Shares(1),
+    judge: by_weight,
+};
+
+static SINGLE_PAIR: Clause = Clause {
+    id: "spread.single-pair",
+    kind: Kind::Behaviour,
+    how_to: &["1.2"],
+    promise: "One client's connections to one server use one line.",
+    method: "With `spread = \"pair\"` one client opens 300 connections to one server, TCP, UDP and \
+        ICMP echo by turns. Each must be answered, and all must leave by one line.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: pairs_stay_together,
+    tests: Tests::None,
+    judge: |cx| stay_together(cx, 1, 300),
+};
+
+static PAIR_AFFINITY: Clause = Clause {
+    id: "spread.pair-affinity",
+    kind: Kind::Behaviour,
+    how_to: &["2.2"],
+    promise: "No client meets a server by two lines.",
+    method: "With `spread = \"pair\"` 200 pairs of a client and a server open 5 connections each, \
+        TCP, UDP and ICMP echo by turns and those of all pairs mixed. Each must be answered, and \
+        those of a pair must leave by one line.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: pairs_stay_together,
+    tests: Tests::None,
+    judge: |cx| stay_together(cx, 200, 5),
+};
+
+fn pairs_stay_together(config: &Config) -> bool {
+    several_lines_share(config) && config.spread == Spread::Pair
+}
+
+fn stay_together(cx: &mut Context, pairs: usize, each: usize) -> Result<Judgement, Trouble> {
+    let mut scene = Scene::set(cx)?;
+    let pairs: Vec<_> = (0..pairs).map(|_| scene.pair()).collect();
+    let mut flows = Vec::new();
+    for number in 0..each {
+        for &(client, server) in &pairs {
+            let protocol = BY_TURNS[number % BY_TURNS.len()];
+            flows.push(scene.traffic.begin(client, server, protocol));
+        }
+    }
+    scene.finish()?;
+    let unanswered = |flow: &&FlowId| !scene.traffic.flow(**flow).answered();
+    let unanswered = flows.iter().filter(unanswered).count();
+    let lines_of = |pair: usize| -> BTreeSet<usize> {
+        let flows = flows.iter().skip(pair).step_by(pairs.len());
+        let seen = flows.flat_map(|&flow| scene.traffic.ledger().sightings(flow));
+        seen.map(|seen| seen.line).collect()
+    };
+    let apart = (0..pairs.len()).filter(|&pair| lines_of(pair).len() != 1);
+    let apart = apart.count();
+    let judgement = Judgement::holds_if(unanswered + apart == 0, || {
+        format!(
+            "of {} pairs with {each} connections each {apart} did not use one line, and {unanswered} \
+             connections were not answered",
+            pairs.len()
+        )
+    });
+    let judgement = scene.unless_lossy(&flows, judgement);
+    scene.verdict(judgement.with("connections", flows.len()))
+}
+
+static PER_CONNECTION: Clause = Clause {
+    id: "spread.per-connection",
+    kind: Kind::Behaviour,
+    how_to: &["3.1"],
+    promise: "With `spread = \"connection\"` one client's connections to one server use all lines by \
+        their weights.",
+    method: "One client opens connections to one server, TCP and UDP by turns. Each must be \
+        answered. Each line's count is tested against its weight by the exact binomial test; the \
+        number of connections finds a shift of 0.05 in a line's share with probability 0.999.",
+    needs: &[Need::Settings],
+    configurations: &[CONNECTION],
+    fits: |config| several_lines_share(config) && config.spread == Spread::Connection,
+    tests: Tests::Shares(1),
+    judge: per_connection,
+};
+
+fn per_connection(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let (connections, level) = (cx.pairs(), cx.level);
+    let mut scene = Scene::set(cx)?;
+    let (client, server) = scene.pair();
+    let flows: Vec<FlowId> = (0..usize::try_from(connections).unwrap_or(usize::MAX))
+        .map(|number| scene.traffic.begin(client, server, protocol(number)))
+        .collect();
+    scene.finish()?;
     let judgement = scene.shares_of(&flows, level);
     let judgement = scene.unless_lossy(&flows, judgement);
     scene.verdict(judgement)

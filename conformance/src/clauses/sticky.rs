@@ -1,5 +1,7 @@
 //! A connection stays on its line (how-to 2.3.3).
 
+mod related;
+
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
@@ -10,7 +12,14 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&EVERY_PACKET, &ACROSS_LINE_LOSS];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &EVERY_PACKET,
+    &ACROSS_LINE_LOSS,
+    &ACROSS_RECOVERY,
+    &related::RELATED,
+    &related::AFTER_CLOSE,
+    &related::FRAGMENTS,
+];
 
 static EVERY_PACKET: Clause = Clause {
     id: "sticky.every-packet",
@@ -113,6 +122,44 @@ fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.verdict(judgement.with("connections", all.len()))
 }
 
+static ACROSS_RECOVERY: Clause = Clause {
+    id: "sticky.across-recovery",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A line's return moves no connection that began while it was dead.",
+    method: "The first line loses its carrier, and 256 connections are opened without it. When it is         repaired and new connections use it again, every connection asks again, twice: each must         be answered, and no packet may leave by a second line or with a second source.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: across_recovery,
+};
+
+fn across_recovery(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 256;
+    const DEAD: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    scene.break_line(DEAD, Fault::Carrier)?;
+    scene.until_avoided(DEAD)?;
+    let flows = scene.open(FLOWS)?;
+    let mut unanswered = count_unanswered(&scene, &flows);
+    scene.repair(DEAD)?;
+    scene.until_used(DEAD)?;
+    for _ in 0..2 {
+        scene.ask(&flows)?;
+        unanswered += count_unanswered(&scene, &flows);
+    }
+    let moved = Moved::among(&scene, &flows);
+    let judgement = if moved.connections == 0 && unanswered > 0 {
+        Judgement::failed(format!(
+            "{unanswered} exchanges of live lines were not answered"
+        ))
+    } else {
+        moved.judgement()
+    };
+    scene.verdict(judgement.with("connections", FLOWS))
+}
+
 fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
     flows
         .iter()
@@ -121,14 +168,14 @@ fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
 }
 
 /// Connections with packets on several lines or from several sources.
-struct Moved {
+pub(super) struct Moved {
     connections: usize,
     packets: u64,
     example: Option<String>,
 }
 
 impl Moved {
-    fn among(scene: &Scene<'_>, flows: &[FlowId]) -> Self {
+    pub(super) fn among(scene: &Scene<'_>, flows: &[FlowId]) -> Self {
         let mut moved = Self {
             connections: 0,
             packets: 0,
@@ -156,7 +203,7 @@ impl Moved {
         moved
     }
 
-    fn judgement(&self) -> Judgement {
+    pub(super) fn judgement(&self) -> Judgement {
         let Self {
             connections,
             packets,

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::{Error, Explain, List};
+use crate::claims::{self, Claim};
 use crate::clause::Clause;
 use crate::{clauses, selection};
 
@@ -14,6 +15,9 @@ const WIDTH: u16 = 100;
 
 /// Shows all clauses, one a line, or as JSON.
 pub(super) fn list(asked: &List) -> Result<(), Error> {
+    if asked.claims {
+        return claims(asked);
+    }
     let mut out = anstream::stdout().lock();
     if asked.json {
         let all: Vec<Value> = clauses::all().map(object).collect();
@@ -26,11 +30,55 @@ pub(super) fn list(asked: &List) -> Result<(), Error> {
         // One line for each, whatever its length, for `grep`.
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
-    table.set_header(["clause", "kind", "how-to", "runs with", "promise"]);
+    table.set_header(["clause", "kind", "how-to", "runs with", "needs", "promise"]);
     for clause in clauses::all() {
         let kind = clause.kind.to_string();
-        let promise = clause.promise;
-        table.add_row([clause.id, &kind, &clause.sections(), &with(clause), promise]);
+        let row = [
+            clause.id,
+            &kind,
+            &clause.sections(),
+            &with(clause),
+            &needs(clause),
+            clause.promise,
+        ];
+        table.add_row(row);
+    }
+    writeln!(out, "{}", table.trim_fmt())?;
+    Ok(())
+}
+
+/// Shows what the how-to says, claim by claim, and what judges it, one a line or as JSON.
+fn claims(asked: &List) -> Result<(), Error> {
+    let mut out = anstream::stdout().lock();
+    if asked.json {
+        let object = |claim: &Claim| {
+            json!({
+                "id": claim.id,
+                "how_to": claim.section,
+                "says": claim.says,
+                "stock": claim.stock,
+                "judged": claim.judged().word(),
+                "clauses": claim.clauses,
+                "why_not": claim.why_not,
+            })
+        };
+        let all: Vec<Value> = claims::all().iter().map(object).collect();
+        serde_json::to_writer_pretty(&mut out, &all).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    let mut table = plain_table();
+    if !table.is_tty() {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table.set_header(["claim", "the how-to says", "a stock kernel", "judged", "by"]);
+    for claim in claims::all() {
+        let by = match &claim.why_not {
+            Some(why_not) => why_not.clone(),
+            None => claim.clauses.join(", "),
+        };
+        let judged = claim.judged().word();
+        table.add_row([&claim.id, &claim.says, &claim.stock, judged, &by]);
     }
     writeln!(out, "{}", table.trim_fmt())?;
     Ok(())
@@ -52,6 +100,12 @@ pub(super) fn explain(asked: &Explain) -> Result<(), Error> {
         row("how-to", &clause.sections());
     }
     row("promise", clause.promise);
+    let claims: Vec<String> = claims::of(clause)
+        .map(|claim| format!("{} {}", claim.id, claim.says))
+        .collect();
+    if !claims.is_empty() {
+        row("claims", &claims.join("\n"));
+    }
     row("measured", clause.method);
     row("needs", &needs(clause));
     row("runs with", &with(clause));

@@ -81,6 +81,9 @@ struct Run {
 /// What `list` is asked.
 #[derive(Debug, Args)]
 struct List {
+    /// What the how-to says, claim by claim, and which clauses judge it
+    #[arg(long)]
+    claims: bool,
     /// As an array of objects
     #[arg(long)]
     json: bool,

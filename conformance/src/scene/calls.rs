@@ -14,6 +14,9 @@ use crate::judgement::Trouble;
 /// So many wait for their answers at once.
 const AT_ONCE: usize = 64;
 
+/// Why a call failed that had neither answer nor error.
+pub const NO_ANSWER: &str = "no answer";
+
 /// A socket that has asked a server on the Internet.
 pub struct Call {
     /// Its packets.
@@ -91,6 +94,15 @@ impl Scene<'_> {
         let mut last_look = false;
         loop {
             self.turn(Duration::from_millis(5))?;
+            for call in &mut *calls {
+                if let Some(asker) = &call.asker
+                    && !asker.answered()
+                    && let Some(error) = asker.error()
+                {
+                    call.failure = Some(error);
+                    call.asker = None;
+                }
+            }
             let waits = |call: &Call| call.asker.as_ref().is_some_and(|call| !call.answered());
             if !calls.iter().any(waits) || last_look {
                 break;
@@ -102,7 +114,7 @@ impl Scene<'_> {
             if let Some(asker) = &call.asker
                 && !asker.answered()
             {
-                call.failure = Some(asker.failure());
+                call.failure = Some(NO_ANSWER.to_owned());
             }
         }
         Ok(())
@@ -140,7 +152,6 @@ impl Scene<'_> {
 /// A socket that has asked.
 struct Asker {
     socket: Socket,
-    protocol: Protocol,
     /// TCP's first answer is the handshake.
     connecting: bool,
 }
@@ -169,7 +180,6 @@ impl Asker {
         }
         let mut asker = Self {
             socket,
-            protocol,
             connecting: protocol == Protocol::Tcp,
         };
         if asker.connecting {
@@ -196,10 +206,10 @@ impl Asker {
         self.socket.peek(&mut buffer).is_ok_and(|length| length > 0)
     }
 
-    fn failure(&self) -> String {
+    fn error(&self) -> Option<String> {
         match self.socket.take_error() {
-            Ok(Some(error)) | Err(error) => error.to_string(),
-            Ok(None) => format!("no answer by {:?}", self.protocol),
+            Ok(Some(error)) | Err(error) => Some(error.to_string()),
+            Ok(None) => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod calls;
 mod pairs;
+mod ping;
 mod service;
 mod topology;
 mod wait;
@@ -18,6 +19,7 @@ use crate::applier;
 use crate::context::Context;
 use crate::judge::{expected, shares};
 use crate::judgement::{Judgement, Status, Trouble};
+pub use calls::NO_ANSWER;
 use pairs::Pairs;
 pub use service::Service;
 use topology::topology;
@@ -56,7 +58,52 @@ impl<'a> Scene<'a> {
         Ok(scene)
     }
 
-    /// Starts the keepalive and waits until every line carries new flows.
+    /// Builds the lab and runs `apply`, no more.
+    ///
+    /// # Errors
+    ///
+    /// If the applier fails.
+    pub fn applied(cx: &'a mut Context) -> Result<Self, Trouble> {
+        let mut scene = Self::bare(cx)?;
+        scene.apply()?;
+        Ok(scene)
+    }
+
+    /// Builds the lab, with a router that nobody has set up.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be built.
+    pub fn bare(cx: &'a mut Context) -> Result<Self, Trouble> {
+        cx.events.note("building the lab");
+        let mut lab = Lab::build(&cx.sandbox, topology(&cx.config)?)?;
+        lab.prepare_router(cx.rng.next_u32())?;
+        let traffic = lab.traffic(Options::default())?;
+        let pairs = Pairs::new(cx, &lab);
+        let overflows = lab.neighbour_overflows()?;
+        Ok(Self {
+            lab,
+            traffic,
+            cx,
+            pairs,
+            keepalive: None,
+            overflows,
+        })
+    }
+
+    /// Runs `apply`, and waits until the router's links pass frames.
+    ///
+    /// # Errors
+    ///
+    /// If the applier fails.
+    pub fn apply(&mut self) -> Result<(), Trouble> {
+        self.cx.events.note("apply");
+        self.cx.applier.apply()?;
+        self.lab.wait_router_links()?;
+        Ok(())
+    }
+
+    /// Starts the keepalive, and waits until every line carries new flows.
     ///
     /// # Errors
     ///
@@ -72,35 +119,22 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// Builds the lab and runs `apply`, no more.
-    ///
-    /// # Errors
-    ///
-    /// If the applier fails.
-    pub fn applied(cx: &'a mut Context) -> Result<Self, Trouble> {
-        cx.events.note("building the lab");
-        let mut lab = Lab::build(&cx.sandbox, topology(&cx.config)?)?;
-        lab.prepare_router(cx.rng.next_u32())?;
-        cx.events.note("apply");
-        cx.applier.apply()?;
-        lab.wait_router_links()?;
-        let traffic = lab.traffic(Options::default())?;
-        let pairs = Pairs::new(cx, &lab);
-        let overflows = lab.neighbour_overflows()?;
-        Ok(Self {
-            lab,
-            traffic,
-            cx,
-            pairs,
-            keepalive: None,
-            overflows,
-        })
+    /// A client and a server that have had no flow together.
+    pub fn pair(&mut self) -> (usize, Ipv4Addr) {
+        self.pairs.next(&mut self.cx.rng)
     }
 
     /// Begins a flow of a client and a server that have had none together.
     pub fn begin(&mut self, protocol: Protocol) -> FlowId {
-        let (client, server) = self.pairs.next(&mut self.cx.rng);
+        let (client, server) = self.pair();
         self.traffic.begin(client, server, protocol)
+    }
+
+    /// Begins a flow by UDP of a client and a server that have had none together, with datagrams
+    /// of so many bytes.
+    pub fn begin_large(&mut self, bytes: usize) -> FlowId {
+        let (client, server) = self.pair();
+        self.traffic.begin_large(client, server, bytes)
     }
 
     /// Begins so many flows, TCP and UDP by turns, and sees each to its outcome.

@@ -1,0 +1,165 @@
+//! What belongs to a connection without being of it: ICMP errors, late packets, fragments.
+
+use multiwan_lab::Fault;
+use multiwan_lab::traffic::{FlowId, Outcome, Protocol, Refusal};
+
+use super::{Moved, count_unanswered};
+use crate::clause::{Clause, Kind, Need, Tests};
+use crate::clauses::several_lines_share;
+use crate::configuration::TWO_LINES;
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(in crate::clauses) static RELATED: Clause = Clause {
+    id: "sticky.related",
+    kind: Kind::Behaviour,
+    how_to: &["2.2"],
+    promise: "ICMP errors about a connection find their way both ways, on its line.",
+    method: "100 connections, TCP and UDP by turns, have an answer. Then the Internet answers their \
+        next packets by ICMP errors instead, fragmentation needed (path MTU discovery, RFC 1191) \
+        and port unreachable: each client must get it. Each client says port unreachable about \
+        an answer: that must leave by its connection's line, with that line's address.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: related,
+};
+
+fn related(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 100;
+    let [too_big, unreachable] = [(4, 1400), (3, 0)].map(|(code, mtu)| Refusal { code, mtu });
+    let mut scene = Scene::set(cx)?;
+    let flows = scene.open(FLOWS)?;
+    let unanswered = count_unanswered(&scene, &flows);
+    let before = packets(&scene, &flows);
+    for &flow in &flows {
+        scene.traffic.complain(flow, unreachable);
+    }
+    scene.finish()?;
+    let after = packets(&scene, &flows);
+    let swallowed = before.iter().zip(&after).filter(|(b, a)| b >= a).count();
+    for &flow in &flows {
+        let refusal = match scene.traffic.flow(flow).protocol {
+            Protocol::Tcp => too_big,
+            Protocol::Udp | Protocol::Echo => unreachable,
+        };
+        scene.traffic.refuse(flow, refusal);
+    }
+    scene.ask_in_vain(&flows)?;
+    let untold = |flow: &&FlowId| {
+        let flow = scene.traffic.flow(**flow);
+        !matches!(flow.outcome, Some(Outcome::Refused { from, .. }) if from == *flow.server.ip())
+    };
+    let untold = flows.iter().filter(untold).count();
+    let judgement = if unanswered + swallowed + untold > 0 {
+        Judgement::failed(format!(
+            "of {FLOWS} connections {unanswered} were not answered, {untold} clients did not get \
+             the server's ICMP error, and {swallowed} servers not the client's"
+        ))
+    } else {
+        Moved::among(&scene, &flows).judgement()
+    };
+    scene.verdict(judgement.with("connections", FLOWS))
+}
+
+fn packets(scene: &Scene<'_>, flows: &[FlowId]) -> Vec<u32> {
+    let of = |&flow: &FlowId| {
+        let seen = scene.traffic.ledger().sightings(flow);
+        seen.iter().map(|seen| seen.packets).sum()
+    };
+    flows.iter().map(of).collect()
+}
+
+pub(in crate::clauses) static AFTER_CLOSE: Clause = Clause {
+    id: "sticky.after-close",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A connection's late packets keep its line and source, also after its end.",
+    method: "200 TCP connections ask and close. The first line loses its carrier, new connections \
+        avoid it, and every client sends its last acknowledgement again, as TCP does when the \
+        other's FIN is repeated; once more after the repair. No packet of a connection may leave \
+        by a second line or with a second source.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: after_close,
+};
+
+fn after_close(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 200;
+    const DEAD: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    let flows: Vec<FlowId> = (0..FLOWS).map(|_| scene.begin(Protocol::Tcp)).collect();
+    scene.finish()?;
+    let unanswered = count_unanswered(&scene, &flows);
+    for &flow in &flows {
+        scene.traffic.close(flow);
+    }
+    scene.finish()?;
+    let unclosed = count_unanswered(&scene, &flows);
+    scene.break_line(DEAD, Fault::Carrier)?;
+    scene.until_avoided(DEAD)?;
+    say_again(&mut scene, &flows)?;
+    scene.repair(DEAD)?;
+    scene.until_used(DEAD)?;
+    say_again(&mut scene, &flows)?;
+    let judgement = if unanswered + unclosed > 0 {
+        Judgement::failed(format!(
+            "of {FLOWS} connections of healthy lines {unanswered} were not answered and {unclosed} \
+             could not be closed"
+        ))
+    } else {
+        Moved::among(&scene, &flows).judgement()
+    };
+    scene.verdict(judgement.with("connections", FLOWS))
+}
+
+fn say_again(scene: &mut Scene<'_>, flows: &[FlowId]) -> Result<(), Trouble> {
+    for &flow in flows {
+        scene.traffic.repeat(flow);
+    }
+    scene.finish()
+}
+
+pub(in crate::clauses) static FRAGMENTS: Clause = Clause {
+    id: "sticky.fragments",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A datagram that needs several packets leaves by one line, whole.",
+    method: "100 clients' connections of distinct pairs ask twice by UDP datagrams of 4,000 bytes, \
+        which Ethernet carries in three fragments each. Each must be answered, and all fragments \
+        of a connection must leave, by one line and with one source.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: fragments,
+};
+
+fn fragments(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 100;
+    const BYTES: usize = 4000;
+    const FRAGMENTS: u32 = 3;
+    let mut scene = Scene::set(cx)?;
+    let flows: Vec<FlowId> = (0..FLOWS).map(|_| scene.begin_large(BYTES)).collect();
+    scene.finish()?;
+    let mut unanswered = count_unanswered(&scene, &flows);
+    scene.ask(&flows)?;
+    unanswered += count_unanswered(&scene, &flows);
+    let broken = packets(&scene, &flows);
+    let broken = broken.iter().filter(|&packets| packets % FRAGMENTS != 0);
+    let broken = broken.count();
+    let judgement = if unanswered + broken > 0 {
+        Judgement::failed(format!(
+            "of {FLOWS} connections with large datagrams {broken} did not leave whole, and \
+             {unanswered} times there was no answer"
+        ))
+    } else {
+        Moved::among(&scene, &flows).judgement()
+    };
+    let judgement = scene.unless_lossy(&flows, judgement);
+    scene.verdict(judgement.with("connections", FLOWS))
+}

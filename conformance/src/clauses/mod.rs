@@ -5,10 +5,12 @@ mod inbound;
 mod keepalive;
 mod local;
 mod nat;
+mod pinned;
 mod recover;
 mod setup;
 mod spread;
 mod sticky;
+mod told;
 
 use multiwan::config::Config;
 
@@ -19,7 +21,9 @@ pub const AREAS: &[&[&Clause]] = &[
     setup::CLAUSES,
     spread::CLAUSES,
     sticky::CLAUSES,
+    pinned::CLAUSES,
     dead::CLAUSES,
+    told::CLAUSES,
     recover::CLAUSES,
     local::CLAUSES,
     inbound::CLAUSES,

@@ -113,7 +113,7 @@ fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.verdict(judgement.with("connections", all.len()))
 }
 
-fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
+pub(super) fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
     flows
         .iter()
         .filter(|&&flow| !scene.traffic.flow(flow).answered())
@@ -121,14 +121,14 @@ fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
 }
 
 /// Connections with packets on several lines or from several sources.
-struct Moved {
+pub(super) struct Moved {
     connections: usize,
     packets: u64,
     example: Option<String>,
 }
 
 impl Moved {
-    fn among(scene: &Scene<'_>, flows: &[FlowId]) -> Self {
+    pub(super) fn among(scene: &Scene<'_>, flows: &[FlowId]) -> Self {
         let mut moved = Self {
             connections: 0,
             packets: 0,
@@ -156,7 +156,7 @@ impl Moved {
         moved
     }
 
-    fn judgement(&self) -> Judgement {
+    pub(super) fn judgement(&self) -> Judgement {
         let Self {
             connections,
             packets,

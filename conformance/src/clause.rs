@@ -113,11 +113,14 @@ pub enum Feature {
     Backup,
     /// Connections from outside, answered by the line they came in on.
     Inbound,
+    /// What a dead line's connections get, as the configuration says: `established` and
+    /// `release_after`.
+    Established,
 }
 
 impl Feature {
     /// Every word of the contract, in its order.
-    pub const ALL: [Feature; 8] = [
+    pub const ALL: [Feature; 9] = [
         Feature::Targets,
         Feature::Dynamic,
         Feature::SharedCard,
@@ -126,6 +129,7 @@ impl Feature {
         Feature::Pin,
         Feature::Backup,
         Feature::Inbound,
+        Feature::Established,
     ];
 
     /// The contract's word for it.
@@ -140,6 +144,7 @@ impl Feature {
             Feature::Pin => "pin",
             Feature::Backup => "backup",
             Feature::Inbound => "inbound",
+            Feature::Established => "established",
         }
     }
 }

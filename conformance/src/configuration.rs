@@ -31,6 +31,30 @@ pub const TWO_LINES_TARGETS: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/two-lines-targets.toml"),
 };
 
+/// Three lines of weights 3, 2 and 1.
+pub const THREE_LINES: Builtin = Builtin {
+    name: "three-lines",
+    toml: include_str!("../../fixtures/configs/three-lines.toml"),
+};
+
+/// The same three, where a dead line's connections are released.
+pub const THREE_LINES_RELEASE: Builtin = Builtin {
+    name: "three-lines-release",
+    toml: include_str!("../../fixtures/configs/three-lines-release.toml"),
+};
+
+/// Two lines, where a dead line's UDP is told for half a second, and then released.
+pub const TWO_LINES_RELEASE_AFTER: Builtin = Builtin {
+    name: "two-lines-release-after",
+    toml: include_str!("../../fixtures/configs/two-lines-release-after.toml"),
+};
+
+/// Two lines, where a dead line's TCP is reset.
+pub const TWO_LINES_RESET: Builtin = Builtin {
+    name: "two-lines-reset",
+    toml: include_str!("../../fixtures/configs/two-lines-reset.toml"),
+};
+
 /// Two lines, and a third that is for when they are dead.
 pub const BACKUP: Builtin = Builtin {
     name: "backup",
@@ -55,6 +79,12 @@ pub const CONNECTION: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/connection.toml"),
 };
 
+/// Two lines, and traffic that must use one of them.
+pub const PINS: Builtin = Builtin {
+    name: "pins",
+    toml: include_str!("../../fixtures/configs/pins.toml"),
+};
+
 /// All of the suite's own.
 pub const BUILTIN: &[Builtin] = &[
     TWO_LINES,
@@ -64,6 +94,11 @@ pub const BUILTIN: &[Builtin] = &[
     EIGHT_LINES,
     CONNECTION,
     BACKUP,
+    THREE_LINES,
+    THREE_LINES_RELEASE,
+    TWO_LINES_RELEASE_AFTER,
+    TWO_LINES_RESET,
+    PINS,
 ];
 
 /// A configuration read and checked.
@@ -157,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_file_nor_name_is_told_the_names() {
-        let error = Configuration::find("three-lines").unwrap_err().to_string();
+        let error = Configuration::find("ten-lines").unwrap_err().to_string();
         assert!(
             error.contains("of the suite's own: two-lines, four-to-one"),
             "{error}"

@@ -220,6 +220,14 @@ fn connections() {
         let counter = counted.chains[0].rules[1].counter().expect("a counter");
         assert_eq!((counter.packets, counter.bytes), (1, 29));
 
+        let mut marked = |value| {
+            let of = netfilter.connections_marked(Mark::new(value, 0x3f00));
+            let tuples = of.expect("readable").into_iter().map(|one| one.original);
+            tuples.collect::<Vec<_>>()
+        };
+        assert_eq!(marked(0x300), [connection.original]);
+        assert_eq!(marked(0x100), []);
+
         assert!(netfilter.forget(&connection).expect("forgettable"));
         assert!(!netfilter.forget(&connection).expect("no error"));
         assert_eq!(netfilter.connections().expect("readable"), []);

@@ -114,7 +114,7 @@ fn nftables(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
         cards.sort();
         cards.windows(2).any(|two| two[0] == two[1])
     });
-    let resets = config.is_some_and(|config| config.established == Established::Reset);
+    let resets = config.is_some_and(|config| config.established != Established::Prohibit);
     let judge = |feature: Feature| {
         let refused = facts.refused.iter().find(|(one, _)| *one == feature);
         let Some((_, words)) = refused else {

@@ -181,9 +181,11 @@ fn resets_need_reject() {
     facts.refused = vec![(Feature::Reject, "no".into())];
     let name = "nftables: reject";
     only(&found(TWO_LINES, &facts), Level::Note, name, "reset");
-    let resets = format!("established = \"reset\"\n{TWO_LINES}");
-    let found = found(&resets, &facts);
-    only(&found, Level::Missing, name, "CONFIG_NFT_REJECT");
+    for established in ["reset", "release"] {
+        let resets = format!("established = \"{established}\"\n{TWO_LINES}");
+        let found = found(&resets, &facts);
+        only(&found, Level::Missing, name, "CONFIG_NFT_REJECT");
+    }
 }
 
 #[test]

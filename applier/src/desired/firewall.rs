@@ -8,12 +8,13 @@
 
 use ipnet::Ipv4Net;
 use multiwan_kernel::nft::{
-    Base, Chain, Counter, Direction, End, Family, Hook, Kind, Mark, State, Statement, States,
-    Table, Test, Verdict,
+    Base, Chain, Counter, Direction, End, Family, Hook, Kind, Mark, Protocol, Reject, SegmentSize,
+    State, Statement, States, Table, Test, Verdict,
 };
 
 use super::{own_sources, shares_card};
-use crate::config::{Config, Line};
+use crate::config::{Config, Established, Line};
+use crate::verdicts::Verdicts;
 
 /// The table's name in family `ip`.
 pub(crate) const TABLE: &str = "multiwan";
@@ -26,33 +27,30 @@ const ADOPT: &str = "adopt";
 pub(crate) const COUNTS_INCOMING: &str = ADOPT;
 /// The chain whose rules count a line's connections that leave.
 pub(crate) const COUNTS_NEW: &str = "postrouting";
+const TELL_TCP: &str = "tell_tcp";
 
-pub(super) fn firewall(config: &Config) -> Table {
+pub(super) fn firewall(config: &Config, verdicts: &Verdicts) -> Table {
     let mut table = Table::new(Family::Ip, TABLE);
-    table.chains = vec![
-        adopt(config),
-        prerouting(config),
+    table.chains = vec![adopt(config)];
+    table.chains.extend(tell_tcp(config));
+    table.chains.extend([
+        prerouting(config, verdicts),
         output(config),
         postrouting(config),
         source_nat(config),
         own_source_only(config),
-    ];
+    ]);
     table
 }
 
 /// Before routing: packets from outside that claim an inside source are refused, and the others
-/// are given their connection's mark.
-fn prerouting(config: &Config) -> Chain {
+/// are given their connection's mark. Dead lines' TCP goes no further where it is to be reset.
+fn prerouting(config: &Config, verdicts: &Verdicts) -> Chain {
     let mut chain = base("prerouting", Kind::Filter, Hook::Prerouting, MANGLE);
-    let mut cards: Vec<&str> = Vec::new();
-    for line in &config.lines {
-        if cards.contains(&line.interface.as_str()) {
-            continue;
-        }
-        cards.push(&line.interface);
+    for card in cards(config) {
         for source in inside_sources(config) {
             chain.rule([
-                Statement::InputInterface(Test::Is, line.interface.clone()),
+                Statement::InputInterface(Test::Is, card.to_owned()),
                 Statement::Source(Test::Is, source),
                 counter(),
                 Verdict::Drop.into(),
@@ -61,7 +59,70 @@ fn prerouting(config: &Config) -> Chain {
     }
     chain.rule([unmarked(config), Verdict::Jump(ADOPT.into()).into()]);
     restore(config, &mut chain);
+    for line in to_be_told(config, verdicts) {
+        chain.rule(
+            [
+                Statement::InputInterface(Test::IsNot, line.interface.clone()),
+                Statement::ConntrackMark(Test::Is, mark(config, line)),
+            ]
+            .into_iter()
+            // The modem itself may well be alive, and is reached by main.
+            .chain(
+                line.address
+                    .map(|net| Statement::Destination(Test::IsNot, net.trunc())),
+            )
+            .chain([Verdict::Jump(TELL_TCP.into()).into()]),
+        );
+    }
     chain
+}
+
+/// The dead lines whose TCP is reset. While no other line is there to open it anew on, it is left
+/// to `prohibit`, which it may outlive.
+fn to_be_told<'a>(
+    config: &'a Config,
+    verdicts: &Verdicts,
+) -> impl Iterator<Item = &'a Line> + use<'a> {
+    let is_up = |line: &&Line| verdicts.is_up(&line.name);
+    let told = resets(config) && config.lines.iter().any(|line| is_up(&line));
+    let dead: Vec<&Line> = config.lines.iter().filter(|line| !is_up(line)).collect();
+    dead.into_iter().filter(move |_| told)
+}
+
+/// With `"release"` too: a TCP connection cannot go on from another line's address, and not every
+/// server tells that to a client whose segments suddenly come from there.
+fn resets(config: &Config) -> bool {
+    matches!(
+        config.established,
+        Established::Reset | Established::Release
+    )
+}
+
+/// Answers a TCP segment with a reset. It is there before a line dies, so that a kernel which
+/// cannot do that says so to `apply`.
+///
+/// Before routing, not in the forward chain as usual: `prohibit` in the dead line's table lets
+/// nothing come as far as that.
+fn tell_tcp(config: &Config) -> Option<Chain> {
+    let mut chain = Chain::regular(TELL_TCP);
+    chain.rule([
+        Statement::Protocol(Test::Is, Protocol::TCP),
+        Statement::Local(End::Destination, Test::IsNot),
+        counter(),
+        Statement::Reject(Reject::TcpReset),
+    ]);
+    resets(config).then_some(chain)
+}
+
+/// The lines' interfaces, each once.
+fn cards(config: &Config) -> Vec<&str> {
+    let mut cards: Vec<&str> = Vec::new();
+    for line in &config.lines {
+        if !cards.contains(&line.interface.as_str()) {
+            cards.push(&line.interface);
+        }
+    }
+    cards
 }
 
 /// The networks of the LANs and the lines' own addresses: nobody outside has them.
@@ -123,9 +184,18 @@ fn restore(config: &Config, chain: &mut Chain) {
 }
 
 /// After routing: a connection without a line gets the one that its packet leaves by, and is
-/// counted.
+/// counted. TCP offers no longer segments than that has room for: a provider's own word about it gets lost in
+/// many a firewall (RFC 2923).
 fn postrouting(config: &Config) -> Chain {
     let mut chain = base(COUNTS_NEW, Kind::Filter, Hook::Postrouting, MANGLE);
+    for card in cards(config) {
+        chain.rule([
+            Statement::OutputInterface(Test::Is, card.to_owned()),
+            Statement::Protocol(Test::Is, Protocol::TCP),
+            Statement::OpensTcp,
+            Statement::SetSegmentSize(SegmentSize::RouteMtu),
+        ]);
+    }
     for line in &config.lines {
         for leaving in leaving_by(config, line) {
             let set = Statement::SetConntrackMark(mark(config, line));

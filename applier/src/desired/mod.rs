@@ -48,7 +48,7 @@ fn described(config: &Config, verdicts: &Verdicts) -> State {
         settings: settings::settings(config),
         rules: routing::rules(config),
         routes: routing::routes(config, verdicts),
-        firewall: Some(firewall::firewall(config)),
+        firewall: Some(firewall::firewall(config, verdicts)),
     }
 }
 

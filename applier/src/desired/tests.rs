@@ -133,6 +133,24 @@ fn a_backup_gets_connections_while_no_other_line_is_up() {
 }
 
 #[test]
+fn a_dead_line_s_tcp_is_told_where_that_is_asked_for_and_another_line_is_there() {
+    let jump = "iifname != \"eth1\" ct mark & 0x3f00 == 0x100 ip daddr != 198.51.100.0/24 \
+                jump tell_tcp";
+    let answer = "meta l4proto tcp fib daddr type != local counter reject with tcp reset";
+    for (established, told) in [("prohibit", false), ("reset", true), ("release", true)] {
+        let text = format!("established = \"{established}\"\n{TWO_LINES}");
+        let has = |what: &str, verdicts: &Verdicts| plan(&text, verdicts).contains(what);
+        assert_eq!(has(answer, &Verdicts::default()), told, "{established}");
+        assert!(!has("jump tell_tcp", &Verdicts::default()), "{established}");
+        assert_eq!(has(jump, &dead(&["dsl1"])), told, "{established}");
+        assert!(
+            !has("jump tell_tcp", &dead(&["dsl1", "dsl2"])),
+            "{established}"
+        );
+    }
+}
+
+#[test]
 fn a_pin_is_a_rule_between_the_lines_and_the_balance_table() {
     let text = format!(
         "{TWO_LINES}\n[[pin]]\nto = \"198.51.100.53\"\nprotocol = \"udp\"\nport = 53\nline = \"dsl2\""

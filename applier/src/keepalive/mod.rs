@@ -25,6 +25,7 @@ mod neighbour;
 mod pace;
 mod probe;
 mod readable;
+mod release;
 mod schedule;
 mod watch;
 
@@ -56,6 +57,7 @@ use events::{Batch, Events};
 use line::{Fault, Line, Moment, Policy, State};
 use memory::{Memory, Turn};
 use pace::Pace;
+use release::{Freed, Releases};
 use watch::{Circumstances, News, Watch, What};
 
 /// How often what is counted is left for others.
@@ -88,7 +90,6 @@ pub async fn run<E: Display>(
     counted.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let due = keepalive
-            .pace
             .due()
             .map(|moment| (keepalive.clock + moment).into());
         tokio::select! {
@@ -110,6 +111,7 @@ pub async fn run<E: Display>(
         if keepalive.pace.is_due(keepalive.moment()) {
             keepalive.pass().await;
         }
+        keepalive.set_free();
     }
     notify(&[NotifyState::Stopping]);
     info!("ending; the kernel stays as it is");
@@ -124,6 +126,7 @@ struct Keepalive {
     news: mpsc::UnboundedSender<News>,
     memory: Memory,
     pace: Pace,
+    releases: Releases,
     kernel: Kernel,
     netlink: rtnetlink::Handle,
     tally: Tally,
@@ -151,6 +154,7 @@ impl Keepalive {
             news,
             memory,
             pace: Pace::default(),
+            releases: Releases::default(),
             kernel: Kernel::open()?,
             netlink,
             tally: Tally::default(),
@@ -162,6 +166,12 @@ impl Keepalive {
 
     fn moment(&self) -> Moment {
         self.clock.elapsed()
+    }
+
+    /// When something is to be done that nobody's event tells.
+    fn due(&self) -> Option<Moment> {
+        let due = self.pace.due().into_iter().chain(self.releases.due());
+        due.min()
     }
 
     /// Reads all devices and addresses anew, and looks at the rest of the kernel too.
@@ -350,7 +360,10 @@ impl Keepalive {
             Ok(changes) => {
                 let changed = !changes.is_empty();
                 debug!(changed, took = ?begun.elapsed(), "looked at the kernel");
-                self.pace.passed(self.moment(), changed);
+                let now = self.moment();
+                self.pace.passed(now, changed);
+                // Only now do the routes lead past the dead lines.
+                self.releases.heed(&self.config, &verdicts, now);
                 self.memory.summary()
             }
             Err(error) => {
@@ -364,6 +377,23 @@ impl Keepalive {
         if !std::mem::replace(&mut self.ready, true) {
             notify(&[NotifyState::Ready]);
         }
+    }
+
+    /// Sets dead lines' connections free whose time it is, beside the probes: there may be many.
+    fn set_free(&mut self) {
+        for line in self.releases.take(self.moment()) {
+            if let Some(freed) = Freed::of(&self.config, &line) {
+                tokio::task::spawn_blocking(move || set_free(&line, &freed));
+            }
+        }
+    }
+}
+
+fn set_free(line: &str, freed: &Freed) {
+    match freed.forget() {
+        Ok(0) => debug!(line, "no connection is to be set free"),
+        Ok(connections) => info!(line, connections, "set connections free for other lines"),
+        Err(error) => warn!(line, %error, "cannot set connections free for other lines"),
     }
 }
 

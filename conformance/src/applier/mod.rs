@@ -53,6 +53,7 @@ const SHIPPED: &[Feature] = &[
     Feature::Pin,
     Feature::Backup,
     Feature::Inbound,
+    Feature::Established,
 ];
 
 /// An applier with the configuration that it is to apply.

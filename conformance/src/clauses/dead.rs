@@ -1,15 +1,24 @@
 //! What happens when a line dies (how-to 2.3.3).
 
 use multiwan_lab::Fault;
+use multiwan_lab::traffic::{FlowId, Origin};
 
 use super::several_lines_share;
+use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
+use crate::configuration::{BACKUP, FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&CARRIER, &SILENT, &ADMIN_DOWN, &UPSTREAM];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &CARRIER,
+    &SILENT,
+    &ADMIN_DOWN,
+    &UPSTREAM,
+    &RECONNECT,
+    &BACKUP_LINE,
+];
 
 static CARRIER: Clause = Clause {
     id: "dead.carrier",
@@ -102,6 +111,134 @@ fn new_connections_avoid_it(cx: &mut Context, fault: Fault) -> Result<Judgement,
             .with("connections", FLOWS)
             .with("switch_ms", milliseconds(switch)),
     )
+}
+
+static RECONNECT: Clause = Clause {
+    id: "dead.reconnect",
+    kind: Kind::Behaviour,
+    how_to: &["1.2", "2.3.3"],
+    promise: "A client whose connection was lost with its line reaches the same server at once by \
+        a new one.",
+    method: "256 connections are opened. The first line's modem hangs, and new connections avoid \
+        it. Each client with a connection on the dead line opens a second one to the same server: \
+        each must be answered, and none may leave by the dead line.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: reconnect,
+};
+
+fn reconnect(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 256;
+    const DEAD: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    let flows = scene.open(FLOWS)?;
+    scene.break_line(DEAD, Fault::Silent)?;
+    scene.until_avoided(DEAD)?;
+    let mut again = Vec::new();
+    for flow in flows {
+        let state = scene.traffic.flow(flow);
+        let (server, protocol) = (*state.server.ip(), state.protocol);
+        if let Origin::Client(client) = state.origin
+            && scene.traffic.ledger().line(flow) == Some(DEAD)
+        {
+            again.push(scene.traffic.begin(client, server, protocol));
+        }
+    }
+    scene.finish()?;
+    let unanswered = count_unanswered(&scene, &again);
+    let by_dead = |flow: &&FlowId| scene.traffic.ledger().line(**flow) == Some(DEAD);
+    let by_dead = again.iter().filter(by_dead).count();
+    let judgement = Judgement::holds_if(unanswered + by_dead == 0, || {
+        format!(
+            "of {} connections to a server again {unanswered} were not answered and {by_dead} left \
+             by the dead line",
+            again.len()
+        )
+    });
+    let judgement = scene.unless_lossy(&again, judgement);
+    scene.verdict(judgement.with("again", again.len()))
+}
+
+static BACKUP_LINE: Clause = Clause {
+    id: "dead.backup",
+    kind: Kind::Behaviour,
+    how_to: &[],
+    promise: "A backup line gets new connections while no other line is up, and no longer; what \
+        runs on it then stays.",
+    method: "The lines that are no backup hang one after the other, and the last of them is \
+        repaired. In each phase 200 new connections are opened once the batch before has settled: \
+        all must be answered, none by a backup while another line is up. Those of the backup ask \
+        again in the end: each must be answered, by the same line with the same source.",
+    needs: &[Need::Settings, Need::Claimed(Feature::Backup)],
+    configurations: &[BACKUP],
+    fits: |config| {
+        let backups = config.lines.iter().filter(|line| line.backup).count();
+        backups > 0 && backups < config.lines.len()
+    },
+    tests: Tests::None,
+    judge: backup,
+};
+
+fn backup(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 200;
+    let (backups, primaries): (Vec<usize>, Vec<usize>) =
+        (0..cx.lines().len()).partition(|&line| cx.lines()[line].backup);
+    let mut scene = Scene::set(cx)?;
+    let mut wrong = Vec::new();
+    let by_backup = |scene: &Scene<'_>, flows: &[FlowId]| -> Vec<FlowId> {
+        let line = |flow| scene.traffic.ledger().line(flow);
+        let backup = |flow: &&FlowId| line(**flow).is_some_and(|line| backups.contains(&line));
+        flows.iter().filter(backup).copied().collect()
+    };
+    let mut look = |scene: &mut Scene<'_>, when: &str, in_use: bool| {
+        let flows = scene.open(FLOWS)?;
+        let unanswered = count_unanswered(scene, &flows);
+        let by_backup = by_backup(scene, &flows);
+        if unanswered > 0
+            || in_use != (by_backup.len() == FLOWS)
+            || !in_use && !by_backup.is_empty()
+        {
+            wrong.push(format!(
+                "of {FLOWS} new connections {when} {unanswered} were not answered and {} left by a \
+                 backup line",
+                by_backup.len()
+            ));
+        }
+        Ok::<_, Trouble>(by_backup)
+    };
+    look(&mut scene, "while all lines were up", false)?;
+    for (at, &line) in primaries.iter().enumerate() {
+        scene.break_line(line, Fault::Silent)?;
+        scene.until_avoided(line)?;
+        if at + 1 < primaries.len() {
+            look(&mut scene, "while one other line was up", false)?;
+        }
+    }
+    let running = look(&mut scene, "while no other line was up", true)?;
+    if let Some(&line) = primaries.last() {
+        scene.repair(line)?;
+        scene.until_used(line)?;
+    }
+    for &line in &backups {
+        scene.until_avoided(line)?;
+    }
+    look(&mut scene, "after another line's return", false)?;
+    scene.ask(&running)?;
+    let unanswered = count_unanswered(&scene, &running);
+    if unanswered > 0 {
+        wrong.push(format!(
+            "{unanswered} of the backup's {} connections were not answered after that return",
+            running.len()
+        ));
+    }
+    let judgement = if wrong.is_empty() {
+        Moved::among(&scene, &running).judgement()
+    } else {
+        Judgement::failed(wrong.join("; "))
+    };
+    scene.verdict(judgement.with("connections", running.len()))
 }
 
 pub(super) fn milliseconds(duration: std::time::Duration) -> u64 {

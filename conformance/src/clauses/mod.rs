@@ -5,11 +5,13 @@ mod inbound;
 mod keepalive;
 mod local;
 mod nat;
+mod pinned;
 mod recover;
 mod safety;
 mod setup;
 mod spread;
 mod sticky;
+mod told;
 
 use multiwan::config::Config;
 
@@ -20,7 +22,9 @@ pub const AREAS: &[&[&Clause]] = &[
     setup::CLAUSES,
     spread::CLAUSES,
     sticky::CLAUSES,
+    pinned::CLAUSES,
     dead::CLAUSES,
+    told::CLAUSES,
     recover::CLAUSES,
     local::CLAUSES,
     inbound::CLAUSES,

@@ -1,21 +1,27 @@
 //! How new connections are spread over the lines (how-to 2.3.3).
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
-use multiwan::config::{Config, Spread};
+use multiwan::config::{Config, Line, Spread};
+use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
 use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::{CONNECTION, EIGHT_LINES, FOUR_HUNDRED, FOUR_TO_ONE, TWO_LINES};
+use crate::configuration::{
+    CONNECTION, EIGHT_LINES, FOUR_HUNDRED, FOUR_TO_ONE, THREE_LINES, TWO_LINES,
+};
 use crate::context::Context;
-use crate::judgement::{Judgement, Trouble};
+use crate::judge::pairs_for;
+use crate::judgement::{Judgement, Status, Trouble};
 use crate::scene::{Scene, protocol};
 
 pub(super) const CLAUSES: &[&Clause] = &[
     &EVEN,
     &WEIGHTED,
     &N_LINES,
+    &SURVIVORS,
     &WEIGHTS_REDUCED,
     &SINGLE_PAIR,
     &PAIR_AFFINITY,
@@ -188,4 +194,41 @@ fn per_connection(cx: &mut Context) -> Result<Judgement, Trouble> {
     let judgement = scene.shares_of(&flows, level);
     let judgement = scene.unless_lossy(&flows, judgement);
     scene.verdict(judgement)
+}
+
+static SURVIVORS: Clause = Clause {
+    id: "spread.survivors",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A dead line's part of new connections is shared among the others by their weights.",
+    method: "The first line's modem hangs until new connections avoid it. Distinct client–server \
+        pairs open one connection each; each must be answered, and each living line's count is \
+        tested against its weight among the living by the exact binomial test. Shares that do not \
+        hold are tested again with other pairs while the contract's time for a line's death lasts.",
+    needs: &[Need::Settings],
+    configurations: &[THREE_LINES],
+    fits: |config| several_lines_share(config) && config.lines.len() > 2,
+    tests: Tests::Shares(1),
+    judge: survivors,
+};
+
+fn survivors(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const DEAD: usize = 0;
+    let level = cx.level;
+    let living: Vec<Line> = cx.lines()[DEAD + 1..].to_vec();
+    let pairs = usize::try_from(pairs_for(&living, level)).unwrap_or(usize::MAX);
+    let mut scene = Scene::set(cx)?;
+    let fault_at = scene.break_line(DEAD, Fault::Silent)?;
+    scene.until_avoided(DEAD)?;
+    let honoured = fault_at + scene.cx.deadlines.honoured;
+    loop {
+        let late = Instant::now() > honoured;
+        let flows = scene.open(pairs)?;
+        let judgement = scene.shares_among(&living, &flows, level);
+        // The kernel may avoid a line before the applier has heard of its death.
+        if judgement.status != Status::Failed || late {
+            let judgement = scene.unless_lossy(&flows, judgement);
+            return scene.verdict(judgement);
+        }
+    }
 }

@@ -160,7 +160,7 @@ fn across_recovery(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.verdict(judgement.with("connections", FLOWS))
 }
 
-fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
+pub(super) fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
     flows
         .iter()
         .filter(|&&flow| !scene.traffic.flow(flow).answered())

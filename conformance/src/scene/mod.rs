@@ -11,6 +11,7 @@ mod wait;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
+use multiwan::config::Line;
 use multiwan_lab::traffic::{FlowId, Options, Origin, Patience, Protocol, Traffic};
 use multiwan_lab::{Fault, Lab};
 use rand::Rng as _;
@@ -23,6 +24,7 @@ pub use calls::NO_ANSWER;
 use pairs::Pairs;
 pub use service::Service;
 use topology::topology;
+pub use wait::outcome;
 
 /// For packets that are sent to see where they go, answered or not: the second is a
 /// retransmission.
@@ -53,7 +55,18 @@ impl<'a> Scene<'a> {
     ///
     /// If the applier fails, or a line carries none in the time for a line's return.
     pub fn set(cx: &'a mut Context) -> Result<Self, Trouble> {
-        let mut scene = Self::applied(cx)?;
+        Self::set_with(cx, 0)
+    }
+
+    /// As [`Scene::set`], with so many clients more, which no flow is from until the clause begins
+    /// one: the last of all clients. The router has not spent a word on them yet, of the few that
+    /// its limit on ICMP errors grants to each.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn set_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
+        let mut scene = Self::applied_with(cx, fresh)?;
         scene.start()?;
         Ok(scene)
     }
@@ -64,7 +77,11 @@ impl<'a> Scene<'a> {
     ///
     /// If the applier fails.
     pub fn applied(cx: &'a mut Context) -> Result<Self, Trouble> {
-        let mut scene = Self::bare(cx)?;
+        Self::applied_with(cx, 0)
+    }
+
+    fn applied_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
+        let mut scene = Self::bare_with(cx, fresh)?;
         scene.apply()?;
         Ok(scene)
     }
@@ -75,8 +92,13 @@ impl<'a> Scene<'a> {
     ///
     /// If it cannot be built.
     pub fn bare(cx: &'a mut Context) -> Result<Self, Trouble> {
+        Self::bare_with(cx, 0)
+    }
+
+    fn bare_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
         cx.events.note("building the lab");
-        let mut lab = Lab::build(&cx.sandbox, topology(&cx.config)?)?;
+        let topology = topology(&cx.config)?.flyweights(fresh);
+        let mut lab = Lab::build(&cx.sandbox, topology)?;
         lab.prepare_router(cx.rng.next_u32())?;
         let traffic = lab.traffic(Options::default())?;
         let pairs = Pairs::new(cx, &lab);
@@ -188,6 +210,18 @@ impl<'a> Scene<'a> {
         asked
     }
 
+    /// As [`Scene::finish`], without patience for answers that may never come.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn finish_in_vain(&mut self) -> Result<(), Trouble> {
+        self.traffic.set_patience(BRIEF);
+        let finished = self.finish();
+        self.traffic.set_patience(Patience::default());
+        finished
+    }
+
     /// Goes on until every exchange has its outcome.
     ///
     /// # Errors
@@ -273,6 +307,11 @@ impl<'a> Scene<'a> {
     /// The verdict on which lines these flows took: each was answered (of watched ones, whose
     /// sockets know, that is not asked) and took one, and each line got its share, at this level.
     pub fn shares_of(&self, flows: &[FlowId], level: f64) -> Judgement {
+        self.shares_among(self.cx.lines(), flows, level)
+    }
+
+    /// As [`Scene::shares_of`], where only these lines get any.
+    pub fn shares_among(&self, lines: &[Line], flows: &[FlowId], level: f64) -> Judgement {
         let mut seen = vec![0; self.cx.lines().len()];
         let (mut unanswered, mut nowhere, mut split) = (0, 0, 0);
         for &flow in flows {
@@ -284,12 +323,20 @@ impl<'a> Scene<'a> {
                 None => split += 1,
             }
         }
-        if unanswered + nowhere + split == 0 {
-            return Judgement::of_shares(&shares(self.cx.lines(), &seen, level));
+        let (mut among, mut others) = (Vec::new(), 0);
+        for (line, seen) in self.cx.lines().iter().zip(seen) {
+            if lines.contains(line) {
+                among.push(seen);
+            } else {
+                others += seen;
+            }
+        }
+        if unanswered + nowhere + split == 0 && others == 0 {
+            return Judgement::of_shares(&shares(lines, &among, level));
         }
         Judgement::failed(format!(
-            "of {} connections {unanswered} were not answered, {nowhere} left by no line and \
-             {split} by several",
+            "of {} connections {unanswered} were not answered, {nowhere} left by no line, \
+             {split} by several and {others} by one that gets none",
             flows.len()
         ))
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use multiwan::config::Config;
-use multiwan_lab::traffic::Patience;
+use multiwan_lab::traffic::{Flow, FlowId, Outcome, Patience};
 
 use super::Scene;
 use crate::judge::expected;
@@ -57,8 +57,60 @@ impl Scene<'_> {
         what: &str,
         wanted: impl Fn(&Glance) -> bool,
     ) -> Result<Instant, Trouble> {
+        let patience = self.cx.deadlines.honoured;
+        self.look_until(what, patience, |scene| {
+            let seen = scene.glance()?;
+            Ok(Look {
+                done: wanted(&seen),
+                of: seen.of,
+                seen: seen.describe(&scene.cx.config),
+            })
+        })
+    }
+
+    /// Asks on these flows, which have been answered before, until what has become of each is as
+    /// wanted. When the first round in which it was so was begun.
+    ///
+    /// # Errors
+    ///
+    /// If it is not so for all in `patience`.
+    pub fn until_asked(
+        &mut self,
+        flows: &[FlowId],
+        patience: Duration,
+        what: &str,
+        wanted: impl Fn(&Flow) -> bool,
+    ) -> Result<Instant, Trouble> {
+        self.look_until(what, patience, |scene| {
+            scene.ask(flows)?;
+            let other = |flow: &&Flow| !wanted(flow);
+            let states = flows.iter().map(|&flow| scene.traffic.flow(flow));
+            let others: Vec<&Flow> = states.filter(other).collect();
+            let seen = others.first().map_or_else(String::new, |flow| {
+                format!(
+                    "of {} connections {} were not so: one by {} was {}",
+                    flows.len(),
+                    others.len(),
+                    flow.protocol,
+                    outcome(flow)
+                )
+            });
+            Ok(Look {
+                done: others.is_empty(),
+                of: flows.len(),
+                seen,
+            })
+        })
+    }
+
+    fn look_until(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        look: impl FnMut(&mut Self) -> Result<Look, Trouble>,
+    ) -> Result<Instant, Trouble> {
         self.traffic.set_patience(GLANCE);
-        let result = self.look_until(what, wanted);
+        let result = self.look_again(what, patience, look);
         self.traffic.set_patience(Patience::default());
         self.cx
             .events
@@ -66,21 +118,21 @@ impl Scene<'_> {
         result
     }
 
-    fn look_until(
+    fn look_again(
         &mut self,
         what: &str,
-        wanted: impl Fn(&Glance) -> bool,
+        patience: Duration,
+        mut look: impl FnMut(&mut Self) -> Result<Look, Trouble>,
     ) -> Result<Instant, Trouble> {
-        let patience = self.cx.deadlines.honoured;
         let began = Instant::now();
         let mut stalled = Duration::ZERO;
         loop {
             let batch_began = Instant::now();
-            let seen = self.glance()?;
-            if wanted(&seen) {
+            let Look { done, of, seen } = look(self)?;
+            if done {
                 return Ok(batch_began);
             }
-            let unhurried = UNHURRIED + EACH * u32::try_from(seen.of).unwrap_or(u32::MAX);
+            let unhurried = UNHURRIED + EACH * u32::try_from(of).unwrap_or(u32::MAX);
             stalled += batch_began.elapsed().saturating_sub(unhurried);
             // A batch that begins before the deadline is looked at to its end.
             if began.elapsed() <= patience {
@@ -97,7 +149,7 @@ impl Scene<'_> {
             return Err(Trouble::Unmet {
                 promise: what.to_owned(),
                 waited: patience,
-                seen: seen.describe(&self.cx.config),
+                seen,
                 output: self
                     .keepalive
                     .as_ref()
@@ -141,6 +193,26 @@ fn batch(config: &Config) -> usize {
         1.0
     };
     (enough as usize).max(128)
+}
+
+/// What became of a flow's last exchange, in words.
+pub fn outcome(flow: &Flow) -> String {
+    match flow.outcome {
+        None => "not asked".to_owned(),
+        Some(Outcome::Answered(_)) => "answered".to_owned(),
+        Some(Outcome::Refused { from, kind, code }) => {
+            format!("refused by {from} with ICMP type {kind} code {code}")
+        }
+        Some(Outcome::Reset) => "reset".to_owned(),
+        Some(Outcome::Silent) => "told nothing".to_owned(),
+    }
+}
+
+/// What one look came to.
+struct Look {
+    done: bool,
+    of: usize,
+    seen: String,
 }
 
 /// Where a batch of new flows went.

@@ -9,7 +9,7 @@ use super::{
     error::Error,
     netfilter::Netfilter,
     socket::Reply,
-    statement::Protocol,
+    statement::{Mark, Protocol},
     wire::{Attributes, Nest, frame},
 };
 
@@ -24,6 +24,7 @@ const CTA_STATUS: u16 = 3;
 const CTA_TIMEOUT: u16 = 7;
 const CTA_MARK: u16 = 8;
 const CTA_ID: u16 = 12;
+const CTA_MARK_MASK: u16 = 21;
 const CTA_ZONE: u16 = 18;
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
@@ -126,6 +127,26 @@ impl Netfilter {
         self.conntrack(GET, NLM_F_DUMP, &[], "listing connections", |attributes| {
             connections.extend(Connection::read(attributes));
         })?;
+        Ok(connections)
+    }
+
+    /// As [`connections`](Self::connections), only those with this mark: the kernel looks through them, and what does not
+    /// match costs nothing here.
+    pub fn connections_marked(&mut self, mark: Mark) -> Result<Vec<Connection>, Error> {
+        let mut filter = Attributes::new();
+        filter.u32(CTA_MARK, mark.value());
+        filter.u32(CTA_MARK_MASK, mark.mask());
+        let attempt = format!("listing connections of mark {mark}");
+        let mut connections = Vec::new();
+        self.conntrack(
+            GET,
+            NLM_F_DUMP,
+            &filter.into_bytes(),
+            &attempt,
+            |attributes| {
+                connections.extend(Connection::read(attributes));
+            },
+        )?;
         Ok(connections)
     }
 

@@ -8,7 +8,8 @@ use super::{
     encode::{
         CONNTRACK_DIRECTION, CONNTRACK_MARK, CONNTRACK_STATE, DESTINATION_PORT, ETHER_TYPE,
         IIFNAME, LOCAL, NAME_LENGTH, NEXTHOP, OIFNAME, PACKET_MARK, PROTOCOL, ROUTE_SEGMENT_SIZE,
-        SET_CONNTRACK_MARK, SET_PACKET_MARK, address, address_type, conntrack_address,
+        SET_CONNTRACK_MARK, SET_PACKET_MARK, SYN, SYN_RST, TCP_FLAGS, address, address_type,
+        conntrack_address,
     },
     expression::{Expression, Load, Store},
     statement::{Direction, End, Mark, Protocol, SegmentSize, Statement, States, Test},
@@ -57,6 +58,9 @@ fn three(list: &[Expression]) -> Option<Statement> {
                 PACKET_MARK => Some(Statement::PacketMark(*test, compared_mark(mask, value)?)),
                 CONNTRACK_STATE if *test == Test::IsNot && zero(value) => {
                     States::from_bits(number(mask)?).map(Statement::ConntrackState)
+                }
+                TCP_FLAGS if *test == Test::Is => {
+                    (mask[..] == [SYN_RST] && value[..] == [SYN]).then_some(Statement::OpensTcp)
                 }
                 _ => masked_prefix(*load, *test, mask, value),
             }

@@ -32,6 +32,14 @@ pub(super) const DESTINATION_PORT: Load = Load::Payload {
     offset: 2,
     length: 2,
 };
+/// The flags of the TCP header.
+pub(super) const TCP_FLAGS: Load = Load::Payload {
+    base: libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32,
+    offset: 13,
+    length: 1,
+};
+pub(super) const SYN: u8 = 0x02;
+pub(super) const SYN_RST: u8 = 0x06;
 /// `RTN_LOCAL`.
 pub(super) const LOCAL: u32 = libc::RTN_LOCAL as u32;
 
@@ -93,6 +101,14 @@ impl Statement {
             Self::DestinationPort(test, port) => {
                 compare(list, DESTINATION_PORT, *test, &port.to_be_bytes())
             }
+            Self::OpensTcp => list.extend([
+                Expression::Load(TCP_FLAGS),
+                Expression::Bitwise {
+                    mask: vec![SYN_RST],
+                    xor: vec![0],
+                },
+                Expression::Compare(Test::Is, vec![SYN]),
+            ]),
             Self::ConntrackMark(test, mark) => compare_mark(list, CONNTRACK_MARK, *test, *mark),
             Self::PacketMark(test, mark) => compare_mark(list, PACKET_MARK, *test, *mark),
             Self::ConntrackState(states) => {

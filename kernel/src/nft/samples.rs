@@ -131,6 +131,11 @@ pub(crate) fn samples() -> Vec<Sample> {
             "meta l4proto udp th dport != 53",
         ),
         (
+            &forward,
+            vec![tcp(), OpensTcp],
+            "meta l4proto tcp tcp flags syn / syn,rst",
+        ),
+        (
             &prerouting,
             vec![ConntrackMark(Is, line)],
             "ct mark & 0x3f00 == 0x100",
@@ -273,6 +278,11 @@ pub(crate) fn samples() -> Vec<Sample> {
         ),
         (
             &forward,
+            vec![tcp(), Reject(self::Reject::TcpReset)],
+            "meta l4proto tcp reject with tcp reset",
+        ),
+        (
+            &prerouting,
             vec![tcp(), Reject(self::Reject::TcpReset)],
             "meta l4proto tcp reject with tcp reset",
         ),

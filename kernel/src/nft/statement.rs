@@ -25,6 +25,9 @@ pub enum Statement {
     Protocol(Test, Protocol),
     /// `th dport 53`: the port of the destination; put a [`Protocol`](Self::Protocol) that has ports before it.
     DestinationPort(Test, u16),
+    /// `tcp flags syn / syn,rst`: one of the two segments that open a TCP connection; put a
+    /// [`Protocol`](Self::Protocol) of TCP before it.
+    OpensTcp,
     /// `ct mark & 0x3f00 == 0x100`.
     ConntrackMark(Test, Mark),
     /// `meta mark & 0x3f00 == 0x100`.

@@ -98,6 +98,7 @@ impl Display for Statement {
             Self::Destination(test, net) => write!(f, "ip daddr {test}{}", Prefix(*net)),
             Self::Protocol(test, protocol) => write!(f, "meta l4proto {test}{protocol}"),
             Self::DestinationPort(test, port) => write!(f, "th dport {test}{port}"),
+            Self::OpensTcp => f.write_str("tcp flags syn / syn,rst"),
             Self::ConntrackMark(test, mark) => match_mark(f, "ct mark", *test, *mark),
             Self::PacketMark(test, mark) => match_mark(f, "meta mark", *test, *mark),
             Self::ConntrackState(states) => write!(f, "ct state {states}"),

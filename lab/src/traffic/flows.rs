@@ -120,7 +120,18 @@ impl Flows {
     /// A new flow of a client or of somebody's sockets, to a port of the server that no other flow
     /// uses.
     pub(super) fn add(&mut self, origin: Origin, server: Ipv4Addr, protocol: Protocol) -> FlowId {
-        let (number, server) = self.on_the_internet(server, protocol);
+        let server = self.on_the_internet(server, protocol);
+        self.add_at(origin, server, protocol)
+    }
+
+    /// A new flow of a client or of somebody's sockets to this port.
+    pub(super) fn add_at(
+        &mut self,
+        origin: Origin,
+        server: SocketAddrV4,
+        protocol: Protocol,
+    ) -> FlowId {
+        let number = self.all.len() as u32;
         let address = match origin {
             Origin::Client(client) => self.clients[client].address,
             Origin::Outside(_) | Origin::Sockets => Ipv4Addr::UNSPECIFIED,
@@ -141,7 +152,7 @@ impl Flows {
         to: SocketAddrV4,
         protocol: Protocol,
     ) -> FlowId {
-        let (_, from) = self.on_the_internet(from, protocol);
+        let from = self.on_the_internet(from, protocol);
         let to = match protocol {
             Protocol::Echo => SocketAddrV4::new(*to.ip(), from.port()),
             Protocol::Tcp | Protocol::Udp => to,
@@ -150,9 +161,8 @@ impl Flows {
         self.push(Origin::Outside(line), protocol, from, to)
     }
 
-    /// The next flow's number, and its end at this host of the Internet.
-    fn on_the_internet(&mut self, host: Ipv4Addr, protocol: Protocol) -> (u32, SocketAddrV4) {
-        let number = self.all.len() as u32;
+    /// The next flow's end at this host of the Internet.
+    fn on_the_internet(&mut self, host: Ipv4Addr, protocol: Protocol) -> SocketAddrV4 {
         let next = self
             .next_port
             .entry((protocol, host))
@@ -163,7 +173,7 @@ impl Flows {
         } else {
             *next + 1
         };
-        (number, end)
+        end
     }
 
     fn push(

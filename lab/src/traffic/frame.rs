@@ -1,5 +1,6 @@
 //! Frames, written and read with pnet.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use multiwan_kernel::packet::Burst;
@@ -42,6 +43,16 @@ pub struct Refusal {
     pub code: u8,
     /// With code 4, the largest packet that would pass, in bytes (RFC 1191).
     pub mtu: u16,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+            Self::Echo => "ICMP echo",
+        })
+    }
 }
 
 /// Where a packet comes from and goes to.

@@ -203,6 +203,15 @@ impl Traffic {
         flow
     }
 
+    /// As [`Traffic::begin`], to a port of the caller's choice. Its port and the server's address
+    /// must be no other flow's of that protocol, and it must be 1024 to 32767, which are the lab's.
+    pub fn begin_at(&mut self, client: usize, server: SocketAddrV4, protocol: Protocol) -> FlowId {
+        let origin = Origin::Client(client);
+        let flow = self.flows.add_at(origin, server, protocol);
+        self.ask(flow);
+        flow
+    }
+
     /// Begins a new flow from a host on the Internet to an address and port behind a line, by way
     /// of its modem; of an ICMP echo the port says nothing. What leaves of it, the answers, is
     /// attributed as that of any flow; an answer by another line is not heard.

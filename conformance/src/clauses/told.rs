@@ -1,0 +1,245 @@
+//! What a dead line's connections get (how-to 2.3.3).
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use multiwan::config::{Config, Established};
+use multiwan_lab::Fault;
+use multiwan_lab::traffic::{Flow, FlowId, Outcome, Protocol};
+
+use super::several_lines_share;
+use super::sticky::{Moved, count_unanswered};
+use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::configuration::{
+    THREE_LINES_RELEASE, TWO_LINES, TWO_LINES_RELEASE_AFTER, TWO_LINES_RESET,
+};
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::{Scene, outcome, protocol};
+
+pub(super) const CLAUSES: &[&Clause] = &[&PROHIBIT, &CLIENT_TOLD, &RELEASED];
+
+/// The line that dies.
+const DEAD: usize = 0;
+
+static PROHIBIT: Clause = Clause {
+    id: "dead.prohibit",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3", "3.2"],
+    promise: "Who sends on a dead line's connection is told at once, by ICMP type 3 code 13 from \
+        the router's own address in the LAN.",
+    method: "64 clients that the router has not told anything yet open one connection each, TCP \
+        and UDP by turns. The first line's modem hangs, and new connections avoid it. Two of the \
+        dead line's connections ask at a time, until both are told or the contract's time is over; \
+        then all the others ask once: each must be told, with that type, code and source.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: |config| several_lines_share(config) && config.established == Established::Prohibit,
+    tests: Tests::None,
+    judge: |cx| {
+        let inside = inside(&cx.config);
+        told(cx, &|flow| {
+            let (kind, code) = (3, 13);
+            flow.outcome
+                == Some(Outcome::Refused {
+                    from: inside,
+                    kind,
+                    code,
+                })
+        })
+    },
+};
+
+static CLIENT_TOLD: Clause = Clause {
+    id: "dead.client-told",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "Where a dead line's TCP is to be reset, its next segment is answered so, and other \
+        protocols are told by ICMP.",
+    method: "64 clients that the router has not told anything yet open one connection each, TCP \
+        and UDP by turns. The first line's modem hangs, and new connections avoid it. Two of the \
+        dead line's connections ask at a time, until both are told or the contract's time is over; \
+        then all the others ask once: TCP must be reset and UDP told by an ICMP error, and none of \
+        it may have left by another line.",
+    needs: &[Need::Settings, Need::Claimed(Feature::Established)],
+    configurations: &[TWO_LINES_RESET],
+    fits: |config| several_lines_share(config) && config.established == Established::Reset,
+    tests: Tests::None,
+    judge: |cx| {
+        told(cx, &|flow| match flow.protocol {
+            Protocol::Tcp => flow.outcome == Some(Outcome::Reset),
+            Protocol::Udp | Protocol::Echo => {
+                matches!(flow.outcome, Some(Outcome::Refused { kind: 3, .. }))
+            }
+        })
+    },
+};
+
+fn inside(config: &Config) -> Ipv4Addr {
+    config
+        .lans
+        .first()
+        .map_or(Ipv4Addr::UNSPECIFIED, |lan| lan.address.addr())
+}
+
+fn told(cx: &mut Context, as_wanted: &dyn Fn(&Flow) -> bool) -> Result<Judgement, Trouble> {
+    const FRESH: usize = 64;
+    /// So often two of them are tried: the last time after the contract's time.
+    const TRIES: u32 = 6;
+    /// Fewer prove nothing.
+    const ENOUGH: usize = 8;
+    let mut scene = Scene::set_with(cx, FRESH)?;
+    let last = scene.traffic.clients();
+    let flows: Vec<FlowId> = (last - FRESH..last)
+        .map(|client| {
+            let server = scene.server();
+            scene.traffic.begin(client, server, protocol(client))
+        })
+        .collect();
+    scene.finish()?;
+    let mut waiting = by_line(&scene, &flows, DEAD);
+    let fault_at = scene.break_line(DEAD, Fault::Silent)?;
+    scene.until_avoided(DEAD)?;
+    let honoured = scene.cx.deadlines.honoured;
+    for _ in 0..TRIES {
+        let pair: Vec<FlowId> = [Protocol::Tcp, Protocol::Udp]
+            .iter()
+            .filter_map(|&protocol| take(&scene, &mut waiting, protocol))
+            .collect();
+        scene.ask_in_vain(&pair)?;
+        let told = |&flow: &FlowId| as_wanted(scene.traffic.flow(flow));
+        let late = fault_at.elapsed() > honoured;
+        if pair.iter().all(told) || late {
+            break;
+        }
+        scene.pause(honoured / (TRIES - 1))?;
+    }
+    scene.ask(&waiting)?;
+    let wrong: Vec<&Flow> = waiting
+        .iter()
+        .map(|&flow| scene.traffic.flow(flow))
+        .filter(|flow| !as_wanted(flow))
+        .collect();
+    let moved = Moved::among(&scene, &flows).judgement();
+    let judgement = if let Some(flow) = wrong.first() {
+        Judgement::failed(format!(
+            "of {} connections of the dead line {} were not told so: one by {} was {}",
+            waiting.len(),
+            wrong.len(),
+            flow.protocol,
+            outcome(flow)
+        ))
+    } else if waiting.len() < ENOUGH {
+        Judgement::inconclusive(format!(
+            "only {} of {FRESH} connections were left on the dead line to be judged",
+            waiting.len()
+        ))
+    } else {
+        moved
+    };
+    scene.verdict(judgement.with("told", waiting.len()))
+}
+
+fn take(scene: &Scene<'_>, waiting: &mut Vec<FlowId>, protocol: Protocol) -> Option<FlowId> {
+    let at = waiting
+        .iter()
+        .position(|&flow| scene.traffic.flow(flow).protocol == protocol)?;
+    Some(waiting.remove(at))
+}
+
+fn by_line(scene: &Scene<'_>, flows: &[FlowId], line: usize) -> Vec<FlowId> {
+    let left = |flow: &&FlowId| scene.traffic.ledger().line(**flow) == Some(line);
+    flows.iter().filter(left).copied().collect()
+}
+
+static RELEASED: Clause = Clause {
+    id: "dead.released",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A dead line's UDP goes on by a line that lives, with the same five-tuple and that \
+        line's address, when it is to be released; nothing of live lines is touched.",
+    method: "300 connections are opened, TCP and UDP by turns. The first line's modem hangs, and \
+        new connections avoid it. The dead line's UDP keeps asking: in the time that the contract \
+        gives, and `release_after` where it is told first, all of it must be answered. Live lines' \
+        connections ask too, and all again after the repair: none of them may change its line or \
+        source, nor what was released once more. TCP, where it is to be told, may not move.",
+    needs: &[Need::Settings, Need::Claimed(Feature::Established)],
+    configurations: &[THREE_LINES_RELEASE, TWO_LINES_RELEASE_AFTER],
+    fits: |config| {
+        several_lines_share(config)
+            && (config.established == Established::Release
+                || config.release_after < Duration::from_secs(3))
+    },
+    tests: Tests::None,
+    judge: released,
+};
+
+fn released(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 300;
+    let mut scene = Scene::set(cx)?;
+    let config = scene.cx.config.clone();
+    let told_first = config.established != Established::Release;
+    let patience = scene.cx.deadlines.honoured
+        + if told_first {
+            config.release_after
+        } else {
+            Duration::ZERO
+        };
+    let flows = scene.open(FLOWS)?;
+    let on_dead = by_line(&scene, &flows, DEAD);
+    let on_live: Vec<FlowId> = flows
+        .iter()
+        .filter(|flow| !on_dead.contains(flow))
+        .copied()
+        .collect();
+    let (tcp, udp): (Vec<_>, Vec<_>) = on_dead
+        .into_iter()
+        .partition(|&flow| scene.traffic.flow(flow).protocol == Protocol::Tcp);
+    let fault_at = scene.break_line(DEAD, Fault::Silent)?;
+    scene.until_avoided(DEAD)?;
+    let released_at: Instant = scene.until_asked(
+        &udp,
+        patience,
+        "all of the dead line's UDP is answered",
+        |flow| flow.answered(),
+    )?;
+    scene.ask_in_vain(&tcp)?;
+    scene.ask(&on_live)?;
+    let mut unanswered = count_unanswered(&scene, &on_live);
+    scene.repair(DEAD)?;
+    scene.until_used(DEAD)?;
+    let steady: Vec<FlowId> = [&udp[..], &on_live].concat();
+    scene.ask(&steady)?;
+    unanswered += count_unanswered(&scene, &steady);
+    // By the dead line first, then by one other, for good.
+    let twice = |flow: &&FlowId| scene.traffic.ledger().sightings(**flow).len() != 2;
+    let astray = udp.iter().filter(twice).count();
+    let own = scene.own_addresses();
+    let foreign: u64 = scene
+        .traffic
+        .ledger()
+        .sources()
+        .filter(|&(line, source, _)| source != own[line])
+        .map(|(_, _, packets)| packets)
+        .sum();
+    let staying = if told_first {
+        [&tcp[..], &on_live].concat()
+    } else {
+        on_live
+    };
+    let judgement = if unanswered + astray > 0 || foreign > 0 {
+        Judgement::failed(format!(
+            "{unanswered} exchanges were not answered, {astray} of {} released connections did not \
+             move once to a line that lives, and {foreign} packets left with a foreign source",
+            udp.len()
+        ))
+    } else {
+        Moved::among(&scene, &staying).judgement()
+    };
+    let took = super::dead::milliseconds(released_at.duration_since(fault_at));
+    scene.verdict(
+        judgement
+            .with("released", udp.len())
+            .with("released_ms", took),
+    )
+}

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use multiwan_lab::traffic::{FlowId, Options, Patience, Protocol, Traffic};
 use multiwan_lab::{Fault, Lab};
+use rand::RngExt as _;
 
 use crate::stage::Stage;
 
@@ -19,6 +20,8 @@ const ONCE: Patience = Patience {
 };
 /// So long without a failure, where every second connection failed, and it is over.
 const QUIET: Duration = Duration::from_millis(400);
+/// Faults and repairs come at any time between two probes.
+const PHASE: Duration = Duration::from_secs(1);
 /// No wait is longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -53,12 +56,14 @@ pub(crate) fn play(
         tune(lab);
         let mut stream = Stream::new(lab);
         stream.run_until(|stream| stream.quiet_since(stream.began));
+        stream.run_for(PHASE.mul_f64(rand::rng().random()));
         let fault_at = Instant::now();
         lab.break_line(LINE, fault)
             .unwrap_or_else(|why| panic!("{why}"));
         stream.run_until(|stream| stream.quiet_since(fault_at));
         let death = stream.healthy_since(fault_at) - fault_at;
         let back = keepalive.then(|| {
+            stream.run_for(PHASE.mul_f64(rand::rng().random()));
             let repaired_at = Instant::now();
             lab.repair(LINE).unwrap_or_else(|why| panic!("{why}"));
             stream.run_until(|stream| stream.used_since(repaired_at).is_some());
@@ -94,6 +99,11 @@ impl Stream {
             began: Instant::now(),
             flows: Vec::new(),
         }
+    }
+
+    fn run_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        self.run_until(|_| Instant::now() >= end);
     }
 
     fn run_until(&mut self, done: impl Fn(&Self) -> bool) {

@@ -5,8 +5,9 @@ use std::io;
 use multiwan_kernel::nft::{self, Base, Chain, Family, Hook, Kind, Netfilter, Policy, Table};
 
 use crate::error::Error;
-use crate::host;
+use crate::host::{self, Device};
 use crate::lab::{Lab, Modem};
+use crate::slow::Slow;
 
 /// A way in which a line dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,18 +20,28 @@ pub enum Fault {
     AdminDown,
     /// The provider is dead behind a modem that lives: what is for the modem itself is answered.
     Upstream,
-    /// The modem drops all that it gets, but still sends: its own ARP says that it lives.
+    /// The modem drops all that it gets, but still sends: its own ARP, which
+    /// [`Lab::modem_asks`] makes, says that it lives.
     HalfDead,
+    /// The router's device is gone, as an unplugged USB modem's or a hung-up PPP's: with it go its
+    /// addresses, routes and settings. On repair there is a new one of the same name, with another
+    /// index, down and without an address.
+    DeviceRemoved,
+    /// No death: the modem passes everything on, but answers for itself, by ARP or echo, only
+    /// [after some time](crate::SLOWNESS), as bridged DSL does under load.
+    SlowGateway,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Carrier,
         Self::Silent,
         Self::AdminDown,
         Self::Upstream,
         Self::HalfDead,
+        Self::DeviceRemoved,
+        Self::SlowGateway,
     ];
 
     /// The word for it on command lines and in reports.
@@ -41,12 +52,18 @@ impl Fault {
             Self::AdminDown => "admin-down",
             Self::Upstream => "upstream",
             Self::HalfDead => "half-dead",
+            Self::DeviceRemoved => "device-removed",
+            Self::SlowGateway => "slow-gateway",
         }
     }
 }
 
 /// The table that swallows a broken modem's packets.
 const BROKEN: &str = "broken";
+/// What a removed device is called where it is kept.
+const UNPLUGGED: &str = "unplugged";
+/// More than any topology has devices: a device that comes back has an index that none had.
+const NEW_INDEX: u32 = 100;
 
 impl Lab {
     /// Breaks a line, counted from 0. A line that is broken already is repaired first.
@@ -56,6 +73,7 @@ impl Lab {
     /// Says what the modem's kernel refused.
     pub fn break_line(&mut self, line: usize, fault: Fault) -> Result<(), Error> {
         self.repair(line)?;
+        let gateway = self.topology.lines[line].gateway;
         let modem = &mut self.modems[line];
         match fault {
             Fault::Carrier => modem.host.change([host::down(modem.lan.index)])?,
@@ -64,6 +82,12 @@ impl Lab {
                 let table = broken(fault, &modem.lan.name);
                 modem.netfilter(|netfilter| netfilter.replace(&table))?;
             }
+            // Where the router cannot see it, it is no more.
+            Fault::DeviceRemoved => {
+                let gone = host::hand_over(&modem.router_card, &modem.host, UNPLUGGED);
+                self.router.change([gone])?;
+            }
+            Fault::SlowGateway => modem.slow = Some(Slow::begin(modem, gateway)?),
         }
         modem.fault = Some(fault);
         Ok(())
@@ -90,6 +114,22 @@ impl Lab {
             Some(fault @ (Fault::Silent | Fault::Upstream | Fault::HalfDead)) => {
                 let family = broken(fault, &modem.lan.name).family;
                 modem.netfilter(|netfilter| netfilter.delete(family, BROKEN))?;
+            }
+            Some(Fault::DeviceRemoved) => {
+                let unplugged = Device {
+                    name: UNPLUGGED.to_owned(),
+                    index: modem.host.link(UNPLUGGED)?.header.index,
+                    mac: modem.router_card.mac,
+                };
+                modem.router_card.index += NEW_INDEX;
+                let card = &modem.router_card;
+                let back = host::hand_over_as(&unplugged, &self.router, &card.name, card.index);
+                modem.host.change([back])?;
+            }
+            Some(Fault::SlowGateway) => {
+                if let Some(slow) = modem.slow.take() {
+                    slow.end(&modem.host)?;
+                }
             }
         }
         modem.fault = None;

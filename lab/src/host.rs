@@ -251,6 +251,35 @@ pub(crate) fn bridge(device: &Device) -> Change {
     )
 }
 
+/// Moves a device to another host under another name: where it was, it is no more. It arrives
+/// down, and with nothing that it had.
+pub(crate) fn hand_over(device: &Device, to: &Host, name: &str) -> Change {
+    moved(device, to, name, [])
+}
+
+/// As [`hand_over`], with this index where the kernel can choose one (Linux 5.13).
+pub(crate) fn hand_over_as(device: &Device, to: &Host, name: &str, index: u32) -> Change {
+    moved(device, to, name, [LinkAttribute::NewIfIndex(index as i32)])
+}
+
+fn moved(
+    device: &Device,
+    to: &Host,
+    name: &str,
+    more: impl IntoIterator<Item = LinkAttribute>,
+) -> Change {
+    let mut link = LinkUnspec::new_with_index(device.index)
+        .name(name.to_owned())
+        .setns_by_fd(to.netns().file().as_raw_fd());
+    for attribute in more {
+        link = link.append_extra_attribute(attribute);
+    }
+    Change::existing(
+        format!("moving {} to {} as {name}", device.name, to.name()),
+        RouteNetlinkMessage::SetLink(link.build()),
+    )
+}
+
 /// Brings a device up.
 pub(crate) fn up(index: u32) -> Change {
     let link = LinkUnspec::new_with_index(index).up().build();

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::fault::Fault;
 use crate::host::{self, Device, Host, LOOPBACK, Mac};
 use crate::sandbox::Sandbox;
+use crate::slow::Slow;
 use crate::topology::Topology;
 
 /// How long a link may take to pass frames: the kernel needs a few milliseconds, a machine that
@@ -48,6 +49,8 @@ pub struct Modem {
     /// The Internet's end of its uplink.
     pub(crate) internet_card: Device,
     pub(crate) fault: Option<Fault>,
+    /// Answers in its stead while it is slow.
+    pub(crate) slow: Option<Slow>,
 }
 
 impl Client {
@@ -229,6 +232,7 @@ fn build_modems(
             isp,
             internet_card,
             fault: None,
+            slow: None,
         });
     }
     Ok(modems)

@@ -13,6 +13,7 @@ mod lab;
 mod modem;
 mod netns;
 pub mod sandbox;
+mod slow;
 mod topology;
 pub mod traffic;
 
@@ -23,4 +24,5 @@ pub use lab::{Client, Lab, Modem};
 pub use netlink_packet_route as netlink;
 pub use netns::Netns;
 pub use sandbox::Sandbox;
+pub use slow::SLOWNESS;
 pub use topology::{Lan, Line, Topology};

@@ -1,5 +1,6 @@
 //! What a modem can be told beside breaking it.
 
+use multiwan_kernel::packet::{self, Burst, PacketSocket};
 use multiwan_kernel::rtnl::Change;
 use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::LinkUnspec;
@@ -7,6 +8,7 @@ use rtnetlink::LinkUnspec;
 use crate::error::Error;
 use crate::host::Host;
 use crate::lab::Lab;
+use crate::traffic::frame::{self, ArpRequest};
 
 impl Lab {
     /// The modem of a line, counted from 0.
@@ -35,5 +37,26 @@ impl Lab {
             format!("changing the address of {}", modem.lan.name),
             RouteNetlinkMessage::SetLink(link),
         )])
+    }
+
+    /// Lets a line's modem ask for the router by ARP, as one does that has something for it: the
+    /// router's kernel takes that for a sign of life, also where the modem hears no answer.
+    ///
+    /// # Errors
+    ///
+    /// Says what the modem's kernel refused.
+    pub fn modem_asks(&mut self, line: usize) -> Result<(), Error> {
+        let described = &self.topology.lines[line];
+        let modem = &self.modems[line];
+        let mut burst = Burst::default();
+        let asker = ArpRequest {
+            mac: modem.lan.mac,
+            address: described.gateway,
+        };
+        frame::write_arp_request(&mut burst, &asker, described.router.addr());
+        modem.host.enter(|| {
+            let socket = PacketSocket::open(modem.lan.index, packet::ARP)?;
+            socket.send(burst.frame(0))
+        })
     }
 }

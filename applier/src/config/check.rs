@@ -343,6 +343,10 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// Unless a timeout is given, no line is called dead sooner than so long after the first probe that
+/// went unanswered, however short the interval: healthy gateways take a fifth of a second.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 fn keepalive(raw: &file::Keepalive) -> Checked<Keepalive> {
     let least = Duration::from_millis(1);
     let interval = match &raw.interval {
@@ -353,13 +357,14 @@ fn keepalive(raw: &file::Keepalive) -> Checked<Keepalive> {
         Some(number) => value::number(number, what, 1..1001),
         None => Ok(default),
     };
+    let failures = count(&raw.failures, "failures", 2)?;
     Ok(Keepalive {
         interval,
         timeout: match &raw.timeout {
             Some(text) => value::duration(text, least)?,
-            None => interval,
+            None => interval.max(PATIENCE.saturating_sub(interval.saturating_mul(failures - 1))),
         },
-        failures: count(&raw.failures, "failures", 2)?,
+        failures,
         successes: count(&raw.successes, "successes", 1)?,
         targets: raw
             .targets

@@ -185,7 +185,8 @@ pub struct Line {
 pub struct Keepalive {
     /// Between probes of a line.
     pub interval: Duration,
-    /// Until a probe counts as unanswered.
+    /// Until a probe counts as unanswered; by default the interval, or with short ones so long that
+    /// no line is called dead in less than 250 ms.
     pub timeout: Duration,
     /// Unanswered probes in a row until the line is dead.
     pub failures: u32,

@@ -55,6 +55,22 @@ fn the_timeout_follows_the_interval() {
 }
 
 #[test]
+fn with_short_intervals_the_timeout_leaves_a_slow_gateway_its_time() {
+    let timeout = |keepalive: &str| {
+        read(&with("interval  = \"200ms\"", keepalive))
+            .keepalive
+            .timeout
+    };
+    let ms = Duration::from_millis;
+    // The last of two probes is given up 250 ms after the first was sent, of one 250 ms after it.
+    assert_eq!(timeout("interval = \"100ms\""), ms(150));
+    assert_eq!(timeout("interval = \"10ms\""), ms(240));
+    assert_eq!(timeout("interval = \"200ms\"\nfailures = 1"), ms(250));
+    assert_eq!(timeout("interval = \"100ms\"\nfailures = 4"), ms(100));
+    assert_eq!(timeout("interval = \"100ms\"\ntimeout = \"20ms\""), ms(20));
+}
+
+#[test]
 fn weights_are_brought_to_smallest_terms() {
     let weights = |a: u32, b: u32| {
         let text = with("\"eth1\"", &format!("\"eth1\"\nweight = {a}"));

@@ -1,15 +1,22 @@
-//! What the kernel tells unasked: links, addresses, routes and rules, on one netlink socket.
+//! What the kernel tells unasked: links, addresses, routes, rules, and neighbours that do not answer,
+//! on one netlink socket.
 
 use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 
+use libc::sock_filter;
+use multiwan_kernel::packet::attach_filter;
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 use rtnetlink::MulticastGroup;
 use tokio::io::unix::AsyncFd;
 
+use super::filter::{EQUAL, LOAD_HALF, RETURN, op};
 use super::readable::readable;
 use crate::config::Kernel;
 
@@ -38,11 +45,14 @@ impl Events {
     pub(super) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind(&SocketAddr::new(0, 0))?;
+        // Only a busy LAN would notice that this is missing.
+        let _ = attach_filter(socket.as_fd(), &failed_neighbours_only());
         for group in [
             MulticastGroup::Link,
             MulticastGroup::Ipv4Ifaddr,
             MulticastGroup::Ipv4Route,
             MulticastGroup::Ipv4Rule,
+            MulticastGroup::Neigh,
         ] {
             socket.add_membership(group as u32)?;
         }
@@ -102,6 +112,40 @@ fn parse(mut datagram: &[u8], batch: &mut Batch) {
     }
 }
 
+/// A classic BPF program that drops what is told of neighbours but that one does not answer: those of
+/// a LAN with a thousand clients change all the time.
+fn failed_neighbours_only() -> [sock_filter; 7] {
+    // Netlink's numbers are in the host's order, and classic BPF reads the network's.
+    let half = |number: u16| u32::from(u16::from_be_bytes(number.to_ne_bytes()));
+    [
+        op(LOAD_HALF, 4, 0, 0),
+        op(EQUAL, half(libc::RTM_DELNEIGH), 3, 0),
+        op(EQUAL, half(libc::RTM_NEWNEIGH), 0, 3),
+        op(LOAD_HALF, 24, 0, 0),
+        op(EQUAL, half(u16::from(NeighbourState::Failed)), 1, 0),
+        op(RETURN, 0, 0, 0),
+        op(RETURN, u32::MAX, 0, 0),
+    ]
+}
+
+/// The device and address of a neighbour that does not answer the kernel.
+pub(super) fn failed_neighbour(message: &RouteNetlinkMessage) -> Option<(u32, Ipv4Addr)> {
+    let RouteNetlinkMessage::NewNeighbour(neighbour) = message else {
+        return None;
+    };
+    if neighbour.header.state != NeighbourState::Failed {
+        return None;
+    }
+    let address = neighbour
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(*address),
+            _ => None,
+        })?;
+    Some((neighbour.header.ifindex, address))
+}
+
 /// Whether a message tells of a route or rule that the configuration's numbers make ours. Routes
 /// in other tables, as a routing daemon changes them by the thousand, are not.
 pub(super) fn concerns_tables(message: &RouteNetlinkMessage, kernel: &Kernel) -> bool {
@@ -130,8 +174,10 @@ fn table_of(route: &RouteMessage) -> u32 {
 #[cfg(test)]
 mod tests {
     use netlink_packet_core::NetlinkHeader;
+    use netlink_packet_route::neighbour::NeighbourMessage;
     use netlink_packet_route::rule::RuleMessage;
 
+    use super::super::filter::run;
     use super::*;
 
     const KERNEL: Kernel = Kernel {
@@ -167,6 +213,39 @@ mod tests {
         }
         let rule = RouteNetlinkMessage::DelRule(RuleMessage::default());
         assert!(concerns_tables(&rule, &KERNEL));
+    }
+
+    #[test]
+    fn of_neighbours_only_failures_are_heard() {
+        let accepts = |message: RouteNetlinkMessage| {
+            let mut message =
+                NetlinkMessage::new(NetlinkHeader::default(), NetlinkPayload::from(message));
+            message.finalize();
+            let mut bytes = vec![0; message.buffer_len()];
+            message.serialize(&mut bytes);
+            run(&failed_neighbours_only(), &bytes) != 0
+        };
+        let gateway = Ipv4Addr::new(198, 51, 100, 1);
+        let neighbour = |state| {
+            let mut message = NeighbourMessage::default();
+            message.header.ifindex = 7;
+            message.header.state = state;
+            let address = NeighbourAddress::Inet(gateway);
+            message
+                .attributes
+                .push(NeighbourAttribute::Destination(address));
+            message
+        };
+        let failed = RouteNetlinkMessage::NewNeighbour(neighbour(NeighbourState::Failed));
+        assert_eq!(failed_neighbour(&failed), Some((7, gateway)));
+        assert!(accepts(failed));
+        let stale = RouteNetlinkMessage::NewNeighbour(neighbour(NeighbourState::Stale));
+        assert_eq!(failed_neighbour(&stale), None);
+        assert!(!accepts(stale));
+        assert!(!accepts(RouteNetlinkMessage::DelNeighbour(neighbour(
+            NeighbourState::Failed
+        ))));
+        assert!(accepts(route(222)));
     }
 
     #[test]

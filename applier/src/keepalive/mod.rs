@@ -32,6 +32,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -224,6 +225,9 @@ impl Keepalive {
         let missing: Vec<_> = self.missing().map(|line| line.interface.clone()).collect();
         let mut concerned = false;
         for message in &batch.messages {
+            if let Some((index, address)) = events::failed_neighbour(message) {
+                self.hint(index, address);
+            }
             let before = self.uses(self.devices.concerned_by(message));
             let index = self.devices.take(message);
             concerned |= before || self.uses(index);
@@ -237,6 +241,19 @@ impl Keepalive {
             self.pace.want_soon(self.moment());
         }
         Ok(())
+    }
+
+    /// The kernel got no answer from this neighbour: whose gateway it is, that line is asked at once. No
+    /// more, since a half-dead modem's own ARP revives what the kernel knows of it.
+    fn hint(&self, index: u32, neighbour: Ipv4Addr) {
+        let concerned = |line: &&config::Line| {
+            line.gateway == Some(neighbour) && self.devices.index(&line.interface) == Some(index)
+        };
+        for line in self.config.lines.iter().filter(concerned) {
+            if let Some(watch) = self.watches.get(&line.name) {
+                watch.doubt();
+            }
+        }
     }
 
     /// Lines that have no device.

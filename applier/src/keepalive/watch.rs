@@ -2,9 +2,10 @@
 
 use std::future;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 use tracing::debug;
@@ -50,6 +51,7 @@ pub(super) enum What {
 #[derive(Debug)]
 pub(super) struct Watch {
     circumstances: watch::Sender<Circumstances>,
+    doubt: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -65,6 +67,7 @@ impl Watch {
     ) -> Self {
         let now = circumstances.clone();
         let (sender, receiver) = watch::channel(circumstances);
+        let doubt = Arc::new(Notify::new());
         let watcher = Watcher {
             name,
             line,
@@ -72,6 +75,7 @@ impl Watch {
             clock,
             now,
             circumstances: receiver,
+            doubt: Arc::clone(&doubt),
             prober: None,
             gateway_heard: false,
             asked: Moment::ZERO,
@@ -80,8 +84,14 @@ impl Watch {
         };
         Self {
             circumstances: sender,
+            doubt,
             task: tokio::spawn(watcher.watch()),
         }
+    }
+
+    /// Somebody else got no answer: a line that is up is asked at once.
+    pub(super) fn doubt(&self) {
+        self.doubt.notify_one();
     }
 
     /// Tells the watcher what is different now; nothing happens where nothing is.
@@ -107,6 +117,7 @@ struct Watcher {
     clock: Instant,
     now: Circumstances,
     circumstances: watch::Receiver<Circumstances>,
+    doubt: Arc<Notify>,
     prober: Option<Prober>,
     /// Since the last probe.
     gateway_heard: bool,
@@ -131,6 +142,7 @@ impl Watcher {
                     Err(_) => return,
                 },
                 heard = hear(&mut self.prober) => self.heard(heard),
+                () = self.doubt.notified() => self.doubted(),
                 () = until(wake) => self.tick(),
             }
         }
@@ -178,6 +190,13 @@ impl Watcher {
                 }
                 self.tick();
             }
+        }
+    }
+
+    fn doubted(&mut self) {
+        if self.line.state() == State::Up {
+            self.schedule.hurry(self.moment());
+            self.tick();
         }
     }
 

@@ -36,7 +36,8 @@ impl<'s> Stage<'s> {
         )
     }
 
-    fn new(sandbox: &'s Sandbox, toml: &str) -> Self {
+    /// The lines that a configuration describes.
+    pub(crate) fn new(sandbox: &'s Sandbox, toml: &str) -> Self {
         let config = Config::parse(toml, "benchmark").expect("it is right");
         let lan = &config.lans[0];
         let mut topology = Topology::new(&lan.interface, lan.address);

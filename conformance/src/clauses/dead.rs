@@ -1,5 +1,10 @@
 //! What happens when a line dies (how-to 2.3.3).
 
+mod all_lines;
+mod device_removed;
+mod half_dead;
+mod live;
+
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Origin};
 
@@ -18,6 +23,11 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &UPSTREAM,
     &RECONNECT,
     &BACKUP_LINE,
+    &half_dead::HALF_DEAD,
+    &device_removed::DEVICE_REMOVED,
+    &all_lines::ALL_LINES,
+    &live::OTHERS_UNTOUCHED,
+    &live::NO_WAIT,
 ];
 
 static CARRIER: Clause = Clause {
@@ -90,19 +100,7 @@ fn new_connections_avoid_it(cx: &mut Context, fault: Fault) -> Result<Judgement,
     let fault_at = scene.break_line(DEAD, fault)?;
     let switched_at = scene.until_avoided(DEAD)?;
     let flows = scene.open(FLOWS)?;
-    let mut unanswered = 0;
-    let mut by_dead = 0;
-    for &flow in &flows {
-        unanswered += usize::from(!scene.traffic.flow(flow).answered());
-        let seen = scene.traffic.ledger().sightings(flow);
-        by_dead += usize::from(seen.iter().any(|seen| seen.line == DEAD));
-    }
-    let judgement = Judgement::holds_if(unanswered + by_dead == 0, || {
-        format!(
-            "of {FLOWS} connections after the switch {unanswered} were not answered and {by_dead} \
-             left by the dead line"
-        )
-    });
+    let judgement = avoid(&scene, &flows, DEAD);
     // What is sent into a line without carrier is seen nowhere: it comes out as a retransmission.
     let judgement = scene.unless_lossy(&flows, judgement);
     let switch = switched_at.duration_since(fault_at);
@@ -239,6 +237,24 @@ fn backup(cx: &mut Context) -> Result<Judgement, Trouble> {
         Judgement::failed(wrong.join("; "))
     };
     scene.verdict(judgement.with("connections", running.len()))
+}
+
+/// The verdict on new connections beside a dead line: each is answered, and none left by it.
+fn avoid(scene: &Scene<'_>, flows: &[FlowId], dead: usize) -> Judgement {
+    let mut unanswered = 0;
+    let mut by_dead = 0;
+    for &flow in flows {
+        unanswered += usize::from(!scene.traffic.flow(flow).answered());
+        let seen = scene.traffic.ledger().sightings(flow);
+        by_dead += usize::from(seen.iter().any(|seen| seen.line == dead));
+    }
+    Judgement::holds_if(unanswered + by_dead == 0, || {
+        format!(
+            "of {} connections after the switch {unanswered} were not answered and {by_dead} left \
+             by the dead line",
+            flows.len()
+        )
+    })
 }
 
 pub(super) fn milliseconds(duration: std::time::Duration) -> u64 {

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use multiwan_lab::Fault;
+
 use super::several_lines_share;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
@@ -9,7 +11,7 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE];
+pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE, &SLOW_GATEWAY, &BOUND];
 
 static NO_ECHO: Clause = Clause {
     id: "keepalive.no-echo",
@@ -28,13 +30,7 @@ static NO_ECHO: Clause = Clause {
 
 fn no_echo(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
-    scene.cx.events.note("gateways drop echo");
-    for line in 0..scene.cx.lines().len() {
-        scene
-            .lab
-            .modem(line)
-            .set("ipv4/icmp_echo_ignore_all", "1")?;
-    }
+    scene.drop_echo()?;
     stays_alive(scene, |_, _| Ok(()))
 }
 
@@ -62,6 +58,68 @@ fn mac_change(cx: &mut Context) -> Result<Judgement, Trouble> {
         }
         Ok(())
     })
+}
+
+static SLOW_GATEWAY: Clause = Clause {
+    id: "keepalive.slow-gateway",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A gateway that takes a fifth of a second to answer is not dead.",
+    method: "Every modem answers for itself, by ARP and echo, only after 200 ms; what it passes on is \
+        as quick as ever. For as long as it would take to call a line dead, new connections are \
+        opened: each must be answered, and at the end all lines must carry new ones.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: slow_gateway,
+};
+
+fn slow_gateway(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let mut scene = Scene::set(cx)?;
+    for line in 0..scene.cx.lines().len() {
+        scene.break_line(line, Fault::SlowGateway)?;
+    }
+    stays_alive(scene, |_, _| Ok(()))
+}
+
+static BOUND: Clause = Clause {
+    id: "keepalive.bound",
+    kind: Kind::Behaviour,
+    how_to: &["2.4", "3.2"],
+    promise: "A probe leaves by the line that it is about, or not at all.",
+    method: "The first line's card is taken down, so that the kernel has no route to its gateway \
+        left but those by other lines. While that is found out, and for some intervals of the \
+        keepalive after it, no packet for that gateway may leave by another line.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: bound,
+};
+
+fn bound(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const DOWN: usize = 0;
+    const INTERVALS: u32 = 8;
+    let mut scene = Scene::set(cx)?;
+    let gateway = scene.lab.topology().lines[DOWN].gateway;
+    scene.break_line(DOWN, Fault::AdminDown)?;
+    scene.until_avoided(DOWN)?;
+    scene.pause(scene.cx.config.keepalive.interval * INTERVALS)?;
+    let astray: u64 = scene
+        .traffic
+        .ledger()
+        .destinations()
+        .filter(|&(line, to, _)| line != DOWN && to == gateway)
+        .map(|(_, _, packets)| packets)
+        .sum();
+    let judgement = Judgement::holds_if(astray == 0, || {
+        format!(
+            "{astray} packets for {}'s gateway {gateway} left by another line",
+            scene.name(DOWN)
+        )
+    });
+    scene.verdict(judgement)
 }
 
 /// New connections in batches for as long as a death takes to be honoured, each batch after

@@ -1,5 +1,7 @@
 //! What happens when a line comes back (how-to 2.4).
 
+mod flap;
+
 use multiwan_lab::Fault;
 
 use super::dead::milliseconds;
@@ -10,7 +12,14 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&KEEPALIVE, &UPSTREAM, &ROUTES_RESTORED];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &KEEPALIVE,
+    &CARRIER,
+    &NO_ECHO,
+    &UPSTREAM,
+    &ROUTES_RESTORED,
+    &flap::FLAP,
+];
 
 static KEEPALIVE: Clause = Clause {
     id: "recover.keepalive",
@@ -27,6 +36,42 @@ static KEEPALIVE: Clause = Clause {
     fits: several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Silent),
+};
+
+static CARRIER: Clause = Clause {
+    id: "recover.carrier",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A line whose carrier is back gets its share of new connections again.",
+    method: "The first line's cable comes out, until new connections avoid it and for some intervals of \
+        the keepalive, and in again. In the time that the contract gives, new connections must use the line again; then distinct pairs \
+        are tested for each line's share by the exact binomial test, and 400 of them ask twice \
+        more.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::Shares(1),
+    judge: |cx| used_again(cx, Fault::Carrier),
+};
+
+static NO_ECHO: Clause = Clause {
+    id: "recover.no-echo",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A line is noticed when it is back, whether or not its gateway answers echo requests.",
+    method: "No modem answers ICMP echo requests to itself; ARP is answered. The first line's modem \
+        hangs until new connections avoid it, and is repaired. In the time that the contract gives, \
+        new connections must use the line again; then distinct pairs are tested for each line's \
+        share by the exact binomial test, and 400 of them ask twice more.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::Shares(1),
+    judge: |cx| {
+        let mut scene = Scene::set(cx)?;
+        scene.drop_echo()?;
+        used_again_on(scene, Fault::Silent)
+    },
 };
 
 static UPSTREAM: Clause = Clause {
@@ -63,11 +108,19 @@ static ROUTES_RESTORED: Clause = Clause {
 };
 
 fn used_again(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
+    used_again_on(Scene::set(cx)?, fault)
+}
+
+fn used_again_on(mut scene: Scene<'_>, fault: Fault) -> Result<Judgement, Trouble> {
     const LINE: usize = 0;
-    let (pairs, level) = (cx.pairs(), cx.level);
-    let mut scene = Scene::set(cx)?;
+    let (pairs, level) = (scene.cx.pairs(), scene.cx.level);
     scene.break_line(LINE, fault)?;
     scene.until_avoided(LINE)?;
+    if fault == Fault::Carrier {
+        // The kernel alone is quick here; who else watches is to see it too.
+        let keepalive = &scene.cx.config.keepalive;
+        scene.pause(keepalive.interval * (keepalive.failures + 1))?;
+    }
     let repaired_at = scene.repair(LINE)?;
     let used_at = scene.until_used(LINE)?;
     let flows = scene.open(usize::try_from(pairs).unwrap_or(usize::MAX))?;

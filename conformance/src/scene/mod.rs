@@ -222,6 +222,27 @@ impl<'a> Scene<'a> {
         finished
     }
 
+    /// One more exchange on each of these flows; how many of them were not answered.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn unanswered(&mut self, flows: &[FlowId]) -> Result<usize, Trouble> {
+        self.ask(flows)?;
+        let answered = |flow: &&FlowId| self.traffic.flow(**flow).answered();
+        Ok(flows.len() - flows.iter().filter(answered).count())
+    }
+
+    /// How many packets left with an address that is not their line's.
+    pub fn foreign(&self) -> u64 {
+        let own = self.own_addresses();
+        let sources = self.traffic.ledger().sources();
+        sources
+            .filter(|&(line, source, _)| source != own[line])
+            .map(|(_, _, packets)| packets)
+            .sum()
+    }
+
     /// Goes on until every exchange has its outcome.
     ///
     /// # Errors
@@ -287,6 +308,20 @@ impl<'a> Scene<'a> {
         let at = Instant::now();
         self.lab.repair(line)?;
         Ok(at)
+    }
+
+    /// Makes every modem drop echo requests to itself, as many providers' gateways do.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn drop_echo(&mut self) -> Result<(), Trouble> {
+        self.cx.events.note("gateways drop echo");
+        for line in 0..self.cx.lines().len() {
+            let modem = self.lab.modem(line);
+            modem.set("ipv4/icmp_echo_ignore_all", "1")?;
+        }
+        Ok(())
     }
 
     /// The line's name.

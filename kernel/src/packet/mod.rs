@@ -11,6 +11,7 @@ mod sys;
 
 pub use ring::{Captured, Direction, Ring, RingStatistics};
 pub use socket::{Burst, PacketSocket};
+pub use sys::attach_filter;
 
 /// Ethertype that stands for every protocol (`ETH_P_ALL`).
 pub const ALL: u16 = libc::ETH_P_ALL as u16;

@@ -48,10 +48,7 @@ pub(super) fn set_option<T: Copy>(
 }
 
 /// Attaches a classic BPF program (`SO_ATTACH_FILTER`).
-pub(super) fn attach_filter(
-    socket: BorrowedFd<'_>,
-    program: &[libc::sock_filter],
-) -> io::Result<()> {
+pub fn attach_filter(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {
         len: program.len() as u16,
         // The kernel copies the program; the pointer is mutable only in the C type.

@@ -529,14 +529,18 @@ impl Flows {
                 if let Some(&number) = self.index.get(&(frame::protocol(header), server)) {
                     let source = SocketAddrV4::new(source, source_port);
                     self.ledger.note(FlowId(number), line, source, time);
+                } else {
+                    self.ledger.note_destination(line, destination);
                 }
             }
             Frame::IcmpError {
                 from,
+                to,
                 quoted: (protocol, about),
                 ..
             } => {
                 self.ledger.note_source(line, from);
+                self.ledger.note_destination(line, to);
                 let server = SocketAddrV4::new(about.source, about.source_port);
                 if let Some(&number) = self.index.get(&(protocol, server)) {
                     let source = SocketAddrV4::new(from, about.destination_port);
@@ -549,7 +553,10 @@ impl Flows {
                     self.ledger.note_part(flow, line, source, time);
                 }
             }
-            Frame::OtherIpv4 { source } => self.ledger.note_source(line, source),
+            Frame::OtherIpv4 { source, to } => {
+                self.ledger.note_source(line, source);
+                self.ledger.note_destination(line, to);
+            }
             Frame::ArpRequest(..) | Frame::Other => {}
         }
     }

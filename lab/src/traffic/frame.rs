@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use multiwan_kernel::packet::Burst;
-use pnet::packet::arp::{ArpHardwareTypes, ArpOperations, ArpPacket, MutableArpPacket};
+use pnet::packet::arp::{
+    ArpHardwareTypes, ArpOperation, ArpOperations, ArpPacket, MutableArpPacket,
+};
 use pnet::packet::ethernet::{EtherType, EtherTypes, EthernetPacket, MutableEthernetPacket};
 use pnet::packet::icmp::{self, IcmpCode, IcmpPacket, IcmpType, IcmpTypes, MutableIcmpPacket};
 use pnet::packet::ip::IpNextHeaderProtocols;
@@ -309,19 +311,39 @@ fn finish_icmp(message: &mut [u8], kind: IcmpType, code: u8) {
 
 /// Appends the answer to an ARP request: `ours` is at `mac`.
 pub(crate) fn write_arp_reply(burst: &mut Burst, mac: Mac, ours: Ipv4Addr, asker: &ArpRequest) {
+    let sender = ArpRequest { mac, address: ours };
+    write_arp(burst, ArpOperations::Reply, &sender, asker.mac, asker);
+}
+
+/// Appends an ARP request to everybody: who has `wanted`?
+pub(crate) fn write_arp_request(burst: &mut Burst, asker: &ArpRequest, wanted: Ipv4Addr) {
+    let unknown = ArpRequest {
+        mac: [0; 6],
+        address: wanted,
+    };
+    write_arp(burst, ArpOperations::Request, asker, [0xff; 6], &unknown);
+}
+
+fn write_arp(
+    burst: &mut Burst,
+    operation: ArpOperation,
+    sender: &ArpRequest,
+    to: Mac,
+    target: &ArpRequest,
+) {
     burst.push_with(ETHERNET + ARP, |frame| {
         let (ethernet, arp) = frame.split_at_mut(ETHERNET);
-        write_ethernet(ethernet, mac, asker.mac, EtherTypes::Arp);
+        write_ethernet(ethernet, sender.mac, to, EtherTypes::Arp);
         let mut arp = MutableArpPacket::new(arp).expect("room for an ARP packet");
         arp.set_hardware_type(ArpHardwareTypes::Ethernet);
         arp.set_protocol_type(EtherTypes::Ipv4);
         arp.set_hw_addr_len(6);
         arp.set_proto_addr_len(4);
-        arp.set_operation(ArpOperations::Reply);
-        arp.set_sender_hw_addr(mac.into());
-        arp.set_sender_proto_addr(ours);
-        arp.set_target_hw_addr(asker.mac.into());
-        arp.set_target_proto_addr(asker.address);
+        arp.set_operation(operation);
+        arp.set_sender_hw_addr(sender.mac.into());
+        arp.set_sender_proto_addr(sender.address);
+        arp.set_target_hw_addr(target.mac.into());
+        arp.set_target_proto_addr(target.address);
     });
 }
 
@@ -353,7 +375,7 @@ pub(crate) enum Frame<'a> {
     /// A further part of a datagram, which has no ports.
     Fragment { source: Ipv4Addr, body: &'a [u8] },
     /// Any other IPv4 packet.
-    OtherIpv4 { source: Ipv4Addr },
+    OtherIpv4 { source: Ipv4Addr, to: Ipv4Addr },
     /// Who has this address?
     ArpRequest(ArpRequest, Ipv4Addr),
     /// Not understood.
@@ -397,7 +419,10 @@ fn read_ipv4(from: Mac, body: &[u8]) -> Option<Frame<'_>> {
     let end = usize::from(ip.get_total_length()).min(body.len());
     let inner = body.get(start..end)?;
     let (source, destination) = (ip.get_source(), ip.get_destination());
-    let other = Frame::OtherIpv4 { source };
+    let other = Frame::OtherIpv4 {
+        source,
+        to: destination,
+    };
     if ip.get_fragment_offset() > 0 {
         return Some(Frame::Fragment {
             source,

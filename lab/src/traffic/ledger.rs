@@ -35,6 +35,7 @@ pub struct Stray {
 pub struct Ledger {
     flows: Vec<Vec<Sighting>>,
     sources: BTreeMap<(usize, Ipv4Addr), u64>,
+    destinations: BTreeMap<(usize, Ipv4Addr), u64>,
     packets: u64,
 }
 
@@ -86,6 +87,11 @@ impl Ledger {
         self.packets += 1;
     }
 
+    /// Notes where a packet goes that is no flow's.
+    pub(crate) fn note_destination(&mut self, line: usize, to: Ipv4Addr) {
+        *self.destinations.entry((line, to)).or_default() += 1;
+    }
+
     /// Where a flow was seen; several entries mean that it changed line or source.
     pub fn sightings(&self, flow: FlowId) -> &[Sighting] {
         &self.flows[flow.0 as usize]
@@ -104,6 +110,13 @@ impl Ledger {
         self.sources
             .iter()
             .map(|(&(line, source), &packets)| (line, source, packets))
+    }
+
+    /// How many IPv4 packets beside those of flows left by each line for each destination.
+    pub fn destinations(&self) -> impl Iterator<Item = (usize, Ipv4Addr, u64)> {
+        self.destinations
+            .iter()
+            .map(|(&(line, to), &packets)| (line, to, packets))
     }
 
     /// How many IPv4 packets left in all.

@@ -7,7 +7,7 @@
 
 mod flow;
 mod flows;
-mod frame;
+pub(crate) mod frame;
 mod ledger;
 mod port;
 mod server;

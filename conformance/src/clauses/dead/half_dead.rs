@@ -1,0 +1,52 @@
+//! A modem that hears nothing and still talks.
+
+use std::time::{Duration, Instant};
+
+use multiwan_lab::Fault;
+
+use super::{avoid, several_lines_share};
+use crate::clause::{Clause, Kind, Need, Tests};
+use crate::configuration::TWO_LINES;
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) static HALF_DEAD: Clause = Clause {
+    id: "dead.half-dead",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A modem that hears nothing but still talks is dead: its own ARP brings no new \
+        connections back.",
+    method: "The first line's modem drops all that it gets, and can send. Once a batch of new \
+        connections succeeds without the line (in the time that the contract gives), it asks for \
+        the router by ARP some twenty times in two seconds, and more connections are opened \
+        after each time: each must be answered, and none may leave by the dead line.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: half_dead,
+};
+
+fn half_dead(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const DEAD: usize = 0;
+    const BATCH: usize = 32;
+    const LONG: Duration = Duration::from_secs(2);
+    let mut scene = Scene::set(cx)?;
+    scene.break_line(DEAD, Fault::HalfDead)?;
+    scene.until_avoided(DEAD)?;
+    scene.cx.events.note("the modem asks for the router");
+    let began = Instant::now();
+    let mut flows = Vec::new();
+    while began.elapsed() < LONG {
+        scene.lab.modem_asks(DEAD)?;
+        // Once at once, and once when who watches may have acted on it.
+        flows.extend(scene.open(BATCH)?);
+        scene.pause(LONG / 40)?;
+        flows.extend(scene.open(BATCH)?);
+        scene.pause(LONG / 40)?;
+    }
+    let judgement = avoid(&scene, &flows, DEAD);
+    let judgement = scene.unless_lossy(&flows, judgement);
+    scene.verdict(judgement.with("connections", flows.len()))
+}

@@ -1,0 +1,146 @@
+//! What does not happen to the lines that live.
+
+use std::time::{Duration, Instant};
+
+use multiwan_lab::Fault;
+use multiwan_lab::traffic::{FlowId, Protocol};
+
+use super::several_lines_share;
+use crate::clause::{Clause, Kind, Need, Tests};
+use crate::configuration::TWO_LINES;
+use crate::context::Context;
+use crate::judgement::{Judgement, Trouble};
+use crate::scene::Scene;
+
+pub(super) static OTHERS_UNTOUCHED: Clause = Clause {
+    id: "dead.others-untouched",
+    kind: Kind::Behaviour,
+    how_to: &["2.3.3"],
+    promise: "A line's death and return touch nothing on the lines that live.",
+    method: "Of 256 connections those on other lines than the first ask without pause while the \
+        first line's modem hangs, is found dead, is repaired and is used again, and then the same \
+        with its device removed. Each exchange must be answered, every packet must have left, and no \
+        connection may change line or source.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: others_untouched,
+};
+
+fn others_untouched(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const FLOWS: usize = 256;
+    const DEAD: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    let flows = scene.open(FLOWS)?;
+    let ledger = scene.traffic.ledger();
+    let live: Vec<FlowId> = flows
+        .into_iter()
+        .filter(|&flow| ledger.line(flow).is_some_and(|line| line != DEAD))
+        .collect();
+    let mut rounds = 0;
+    let mut unanswered = 0;
+    // As long as a death or return takes with these timings, and some.
+    let long = scene.cx.config.keepalive.interval * (scene.cx.config.keepalive.failures + 2);
+    let mut ask_for_long = |scene: &mut Scene<'_>| {
+        let began = Instant::now();
+        while began.elapsed() < long {
+            rounds += 1;
+            unanswered += scene.unanswered(&live)?;
+            scene.pause(Duration::from_millis(10))?;
+        }
+        Ok::<_, Trouble>(())
+    };
+    for fault in [Fault::Silent, Fault::DeviceRemoved] {
+        scene.break_line(DEAD, fault)?;
+        ask_for_long(&mut scene)?;
+        scene.until_avoided(DEAD)?;
+        scene.repair(DEAD)?;
+        ask_for_long(&mut scene)?;
+        scene.until_used(DEAD)?;
+    }
+    let ledger = scene.traffic.ledger();
+    let moved = live
+        .iter()
+        .filter(|&&flow| ledger.sightings(flow).len() > 1);
+    let moved = moved.count();
+    let kept: u32 = live
+        .iter()
+        .map(|&flow| kept_back(&scene, flow, rounds))
+        .sum();
+    let exchanges = rounds as usize * live.len();
+    let judgement = Judgement::holds_if(unanswered + moved == 0 && kept == 0, || {
+        format!(
+            "on live lines {unanswered} of {exchanges} exchanges were not answered, {kept} packets \
+             did not leave at first, and {moved} of {} connections changed line or source",
+            live.len()
+        )
+    });
+    scene.verdict(
+        judgement
+            .with("connections", live.len())
+            .with("exchanges", exchanges),
+    )
+}
+
+pub(super) static NO_WAIT: Clause = Clause {
+    id: "dead.no-wait",
+    kind: Kind::Behaviour,
+    how_to: &["1.3", "2.4"],
+    promise: "Beside a dead line, new connections open without delay: nobody tries the dead one \
+        first, and nobody has to do anything.",
+    method: "The first line's modem hangs, and no command is given. Once a batch of new connections \
+        succeeds without the line (in the time that the contract gives), connections are opened \
+        for some intervals of the keepalive: of what each sent, every packet must have left, and \
+        none by the dead line.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: no_wait,
+};
+
+fn no_wait(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const DEAD: usize = 0;
+    const BATCH: usize = 64;
+    const INTERVALS: u32 = 8;
+    let mut scene = Scene::set(cx)?;
+    scene.break_line(DEAD, Fault::Silent)?;
+    scene.until_avoided(DEAD)?;
+    let long = scene.cx.config.keepalive.interval * INTERVALS;
+    let began = Instant::now();
+    let mut flows = Vec::new();
+    while began.elapsed() < long {
+        flows.extend(scene.open(BATCH)?);
+        scene.pause(Duration::from_millis(5))?;
+    }
+    let mut held_up = 0;
+    for &flow in &flows {
+        let seen = scene.traffic.ledger().sightings(flow);
+        let astray = seen.iter().any(|seen| seen.line == DEAD);
+        let answered = scene.traffic.flow(flow).answered();
+        held_up += usize::from(!answered || astray || kept_back(&scene, flow, 0) > 0);
+    }
+    let judgement = Judgement::holds_if(held_up == 0, || {
+        format!(
+            "of {} connections beside a dead line {held_up} did not open at once: the router kept \
+             their first packet, or gave it to the dead line",
+            flows.len()
+        )
+    });
+    let judgement = scene.unless_lossy(&flows, judgement);
+    scene.verdict(judgement.with("connections", flows.len()))
+}
+
+/// How many packets of a flow the router kept, which has asked so many times more after its first
+/// exchange. Where only an answer was late, both the packet and the one that repeats it have left.
+fn kept_back(scene: &Scene<'_>, flow: FlowId, asked: u32) -> u32 {
+    let state = scene.traffic.flow(flow);
+    let first = match state.protocol {
+        Protocol::Tcp => 2,
+        Protocol::Udp => 1,
+    };
+    let sent = first + asked + state.retransmissions;
+    let seen = scene.traffic.ledger().sightings(flow);
+    sent.saturating_sub(seen.iter().map(|seen| seen.packets).sum())
+}

@@ -20,7 +20,8 @@ use crate::judge::{expected, shares};
 use crate::judgement::{Judgement, Status, Trouble};
 use pairs::Pairs;
 pub use service::Service;
-use topology::topology;
+pub use topology::is_point_to_point;
+use topology::{given, network, topology};
 
 /// For packets that are sent to see where they go, answered or not: the second is a
 /// retransmission.
@@ -81,6 +82,11 @@ impl<'a> Scene<'a> {
         cx.events.note("building the lab");
         let mut lab = Lab::build(&cx.sandbox, topology(&cx.config)?)?;
         lab.prepare_router(cx.rng.next_u32())?;
+        for line in 0..cx.lines().len() {
+            if cx.lines()[line].dynamic {
+                lab.lease(line)?;
+            }
+        }
         cx.events.note("apply");
         cx.applier.apply()?;
         lab.wait_router_links()?;
@@ -218,6 +224,36 @@ impl<'a> Scene<'a> {
             .note(format!("{}: repaired", self.name(line)));
         let at = Instant::now();
         self.lab.repair(line)?;
+        Ok(at)
+    }
+
+    /// The provider gives a dynamic line the address with this number in the network with this
+    /// number, whose gateway has the number 1.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn move_line(&mut self, line: usize, net: u8, host: u8) -> Result<Instant, Trouble> {
+        let address = network(given(net, host));
+        let what = format!("{}: gets {address}", self.name(line));
+        self.cx.events.note(what);
+        let at = Instant::now();
+        self.lab.change_lease(line, address, given(net, 1))?;
+        Ok(at)
+    }
+
+    /// A dynamic line's lease is renewed by a client that takes the address away and puts it back.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn renew_line(&mut self, line: usize) -> Result<Instant, Trouble> {
+        self.cx
+            .events
+            .note(format!("{}: lease renewed", self.name(line)));
+        let at = Instant::now();
+        self.lab.end_lease(line)?;
+        self.lab.lease(line)?;
         Ok(at)
     }
 

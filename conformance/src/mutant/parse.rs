@@ -188,6 +188,11 @@ fn statement(word: &str, words: &mut Words<'_>) -> Result<Statement> {
             words.expect("dport")?;
             Statement::DestinationPort(words.test(), words.value()?)
         }
+        "rt" => {
+            words.expect("ip")?;
+            words.expect("nexthop")?;
+            Statement::Nexthop(words.test(), words.value()?)
+        }
         "counter" => Statement::Counter(Counter::default()),
         "snat" => {
             words.expect("to")?;

@@ -122,7 +122,7 @@ Example: multiwan check | grep -v ^ok
 Exit status: 3 when something is missing that is needed, else 0.";
 
 /// In the words of the suite's contract.
-const FEATURES: &str = "targets shared-card reload down pin backup inbound established";
+const FEATURES: &str = "targets dynamic shared-card reload down pin backup inbound established";
 
 #[derive(Debug, Args)]
 struct File {

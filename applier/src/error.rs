@@ -91,7 +91,7 @@ impl Error {
     /// or feature of the kernel is missing.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) => 2,
+            Self::Config(_) | Self::Unfeasible(Unfeasible::NoGateway(_)) => 2,
             Self::Unfeasible(Unfeasible::NoSetting(_)) | Self::Sysctl { .. } => 3,
             Self::HalfDone { cause, .. } => cause.exit_status(),
             Self::Keepalive(error) => match error.as_ref() {

@@ -13,6 +13,7 @@ pub mod keepalive;
 pub mod kernel;
 pub mod reconcile;
 pub mod record;
+pub mod resolve;
 pub mod runtime;
 pub mod state;
 pub mod status;

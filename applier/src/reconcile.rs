@@ -2,15 +2,16 @@
 
 use crate::config::Config;
 use crate::desired::desired;
-use crate::difference::{Changes, Step, difference, feasible};
+use crate::difference::{Changes, Step, Unfeasible, difference, feasible};
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::record::Record;
+use crate::resolve::{Resolved, resolve};
 use crate::state::State;
 use crate::verdicts::{Verdict, Verdicts};
 
-/// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead left
-/// out. Nothing is written where nothing differs.
+/// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead, and
+/// dynamic ones without an address, left out. Nothing is written where nothing differs.
 ///
 /// # Errors
 ///
@@ -26,27 +27,39 @@ pub async fn reconcile(
     make(kernel, config, &found, changes).await
 }
 
-/// As [`reconcile`], but interfaces that somebody has taken down stay down, and their lines get
-/// nothing: what a daemon does that is not asked each time.
+/// What the kernel holds, and what each line has by that.
+///
+/// # Errors
+///
+/// When the kernel does not answer.
+pub async fn look(kernel: &mut Kernel, config: &Config) -> Result<(State, Resolved), Error> {
+    let found = kernel.read().await?;
+    let now = resolve(config, &found);
+    Ok((found, now))
+}
+
+/// As [`reconcile`] after a [`look`], but interfaces that somebody has taken down stay down, and
+/// their lines get nothing: what a daemon does that is not asked each time.
 ///
 /// # Errors
 ///
 /// As [`reconcile`].
 pub async fn keep(
     kernel: &mut Kernel,
-    config: &Config,
+    found: &State,
+    now: &Resolved,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    let found = kernel.read().await?;
-    let mut verdicts = verdicts.clone();
+    let config = &now.config;
+    let mut verdicts = now.verdicts(verdicts);
     let down = |interface: &String| found.links.get(interface).is_some_and(|link| !link.up);
     for line in config.lines.iter().filter(|line| down(&line.interface)) {
         verdicts.set(&line.name, Verdict::Dead);
     }
     let mut wanted = desired(config, &verdicts);
     wanted.links.retain(|interface, _| !down(interface));
-    let changes = difference(&found, &feasible(wanted, &found)?);
-    make(kernel, config, &found, changes).await
+    let changes = difference(found, &feasible(wanted, found)?);
+    make(kernel, config, found, changes).await
 }
 
 async fn make(
@@ -88,7 +101,15 @@ pub async fn plan(
 }
 
 fn compare(config: &Config, verdicts: &Verdicts, found: &State) -> Result<Changes, Error> {
-    let wanted = feasible(desired(config, verdicts), found)?;
+    let now = resolve(config, found);
+    let fixed = config.lines.iter().filter(|line| !line.dynamic);
+    if let Some(line) = fixed
+        .into_iter()
+        .find(|line| now.lacking.contains_key(&line.name))
+    {
+        return Err(Unfeasible::NoGateway(line.name.clone()).into());
+    }
+    let wanted = feasible(desired(&now.config, &now.verdicts(verdicts)), found)?;
     Ok(difference(found, &wanted))
 }
 

@@ -85,6 +85,24 @@ pub const PINS: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/pins.toml"),
 };
 
+/// Two lines whose addresses come from their providers.
+pub const DYNAMIC: Builtin = Builtin {
+    name: "dynamic",
+    toml: include_str!("../../fixtures/configs/dynamic.toml"),
+};
+
+/// Two lines on one card of the router.
+pub const SHARED_CARD: Builtin = Builtin {
+    name: "shared-card",
+    toml: include_str!("../../fixtures/configs/shared-card.toml"),
+};
+
+/// A line without ARP and gateway, and one with.
+pub const POINT_TO_POINT: Builtin = Builtin {
+    name: "point-to-point",
+    toml: include_str!("../../fixtures/configs/point-to-point.toml"),
+};
+
 /// All of the suite's own.
 pub const BUILTIN: &[Builtin] = &[
     TWO_LINES,
@@ -99,6 +117,9 @@ pub const BUILTIN: &[Builtin] = &[
     TWO_LINES_RELEASE_AFTER,
     TWO_LINES_RESET,
     PINS,
+    DYNAMIC,
+    SHARED_CARD,
+    POINT_TO_POINT,
 ];
 
 /// A configuration read and checked.

@@ -101,16 +101,23 @@ impl Lab {
     ///
     /// Says what the modem's kernel refused.
     pub fn repair(&mut self, line: usize) -> Result<(), Error> {
-        let address = self.topology.lines[line].router.addr();
+        let (address, arp) = {
+            let line = &self.topology.lines[line];
+            (line.router.addr(), !line.point_to_point)
+        };
         let modem = &mut self.modems[line];
         match modem.fault {
             None => {}
-            Some(Fault::Carrier) => modem.host.change([
-                host::up(modem.lan.index),
+            Some(Fault::Carrier) => {
                 // Lost with the device, as all its neighbours.
-                host::neighbour(modem.lan.index, address, modem.router_card.mac),
-            ])?,
-            Some(Fault::AdminDown) => self.router.change([host::up(modem.router_card.index)])?,
+                let known = host::neighbour(modem.lan.index, address, modem.router_card.mac);
+                let changes = std::iter::once(host::up(modem.lan.index));
+                modem.host.change(changes.chain(arp.then_some(known)))?;
+            }
+            Some(Fault::AdminDown) => {
+                self.router.change([host::up(modem.router_card.index)])?;
+                self.renew_lease(line)?;
+            }
             Some(fault @ (Fault::Silent | Fault::Upstream | Fault::HalfDead)) => {
                 let family = broken(fault, &modem.lan.name).family;
                 modem.netfilter(|netfilter| netfilter.delete(family, BROKEN))?;
@@ -132,7 +139,7 @@ impl Lab {
                 }
             }
         }
-        modem.fault = None;
+        self.modems[line].fault = None;
         Ok(())
     }
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 use multiwan_kernel::rtnl::{Change, Monitor, Rtnl};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage, State,
+    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
@@ -307,6 +307,58 @@ pub(crate) fn address(index: u32, address: Ipv4Net) -> Change {
     Change::create(
         format!("adding the address {address}"),
         RouteNetlinkMessage::NewAddress(message),
+    )
+}
+
+/// Adds an address whose only neighbour is at the other end, as `ip address add … peer …`.
+pub(crate) fn peer_address(index: u32, address: Ipv4Addr, peer: Ipv4Addr) -> Change {
+    let mut message: AddressMessage = AddressMessageBuilder::<Ipv4Addr>::new()
+        .index(index)
+        .address(address, 32)
+        .build();
+    message.attributes = vec![
+        AddressAttribute::Local(address.into()),
+        AddressAttribute::Address(peer.into()),
+    ];
+    Change::create(
+        format!("adding the address {address} peer {peer}"),
+        RouteNetlinkMessage::NewAddress(message),
+    )
+}
+
+/// Takes an address away.
+pub(crate) fn no_address(index: u32, address: Ipv4Net) -> Change {
+    let mut message = AddressMessage::default();
+    message.header.family = netlink_packet_route::AddressFamily::Inet;
+    message.header.index = index;
+    message.header.prefix_len = address.prefix_len();
+    message.attributes = vec![AddressAttribute::Local(address.addr().into())];
+    Change::existing(
+        format!("taking the address {address} away"),
+        RouteNetlinkMessage::DelAddress(message),
+    )
+}
+
+/// Switches ARP off: whoever is at the other end gets all.
+pub(crate) fn no_arp(index: u32) -> Change {
+    let mut message = LinkUnspec::new_with_index(index).build();
+    message.header.change_mask |= LinkFlags::Noarp;
+    message.header.flags |= LinkFlags::Noarp;
+    Change::existing(
+        format!("switching ARP off on device {index}"),
+        RouteNetlinkMessage::SetLink(message),
+    )
+}
+
+/// Takes a route by a gateway away.
+pub(crate) fn no_route(to: Ipv4Net, via: Ipv4Addr) -> Change {
+    let message = RouteMessageBuilder::<Ipv4Addr>::new()
+        .destination_prefix(to.addr(), to.prefix_len())
+        .gateway(via)
+        .build();
+    Change::existing(
+        format!("routing {to} no more"),
+        RouteNetlinkMessage::DelRoute(message),
     )
 }
 

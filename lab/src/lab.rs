@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use crate::error::Error;
 use crate::fault::Fault;
 use crate::host::{self, Device, Host, LOOPBACK, Mac};
+use crate::hub::Hub;
 use crate::sandbox::Sandbox;
 use crate::slow::Slow;
 use crate::topology::Topology;
@@ -23,6 +24,7 @@ pub struct Lab {
     pub(crate) switch: Host,
     pub(crate) clients: Vec<Client>,
     pub(crate) modems: Vec<Modem>,
+    pub(crate) hubs: Vec<Hub>,
     pub(crate) internet: Host,
     /// The switch's end of the router's LAN cable.
     pub(crate) lan_port: Device,
@@ -42,10 +44,14 @@ pub struct Modem {
     pub(crate) host: Host,
     /// Its end of the router's cable.
     pub(crate) lan: Device,
-    /// The router's end of it.
+    /// The router's end of it, or of the hub's.
     pub(crate) router_card: Device,
     /// Its end of its uplink.
     pub(crate) isp: Device,
+    /// Whether the router's card is other modems' too.
+    pub(crate) on_hub: bool,
+    /// Whether a provider's address is on the router's card.
+    pub(crate) leased: bool,
     /// The Internet's end of its uplink.
     pub(crate) internet_card: Device,
     pub(crate) fault: Option<Fault>,
@@ -96,7 +102,8 @@ impl Lab {
             host::veth(&lan_port, true, Some(br0.index), &lan_card, &router),
         ])?;
 
-        let modems = build_modems(&topology, &router, &mut internet)?;
+        let mut hubs = Vec::new();
+        let modems = build_modems(&topology, &mut router, &mut internet, &mut hubs)?;
         let clients = build_clients(&topology, &mut switch, br0.index, lan_card.mac)?;
 
         let cards: Vec<_> = modems.iter().map(|modem| &modem.internet_card).collect();
@@ -125,6 +132,7 @@ impl Lab {
             switch,
             clients,
             modems,
+            hubs,
             internet,
             lan_port,
             lan_card,
@@ -166,6 +174,11 @@ impl Lab {
                 .wait_running(&self.lan_port.name, LINK_PATIENCE)?;
             self.introduce_clients()?;
         }
+        for hub in &mut self.hubs {
+            if is_up(&mut self.router, &hub.card.name)? {
+                hub.host.wait_running(Hub::PORTS[1].0, LINK_PATIENCE)?;
+            }
+        }
         for modem in &mut self.modems {
             if modem.fault.is_none() && is_up(&mut self.router, &modem.router_card.name)? {
                 modem.host.wait_running(&modem.lan.name, LINK_PATIENCE)?;
@@ -190,20 +203,30 @@ impl Lab {
 
 fn build_modems(
     topology: &Topology,
-    router: &Host,
+    router: &mut Host,
     internet: &mut Host,
+    hubs: &mut Vec<Hub>,
 ) -> Result<Vec<Modem>, Error> {
     let mut modems = Vec::with_capacity(topology.lines.len());
     for (number, line) in topology.lines.iter().enumerate() {
         let nth = number as u16;
         let mut host = Host::create(format!("modem{}", number + 1), &[("ipv4/ip_forward", "1")])?;
-        let lan = device("lan", 2, mac(Part::Modem, 2 * nth));
+        let mut lan = device("lan", 2, mac(Part::Modem, 2 * nth));
         let isp = device("isp", 3, mac(Part::Modem, 2 * nth + 1));
-        let router_card = device(
-            &line.interface,
-            3 + u32::from(nth),
-            mac(Part::Router, 1 + nth),
-        );
+        let known = hubs.iter().find(|hub| hub.card.name == line.interface);
+        let router_card = match known {
+            Some(hub) => hub.card.clone(),
+            None => device(
+                &line.interface,
+                3 + u32::from(nth),
+                mac(Part::Router, 1 + nth),
+            ),
+        };
+        if line.point_to_point {
+            // Without ARP a frame goes to the sender's own address.
+            lan.mac = router_card.mac;
+        }
+        let on_hub = topology.shares_card(number);
         let internet_card = device(
             &format!("isp{}", number + 1),
             2 + u32::from(nth),
@@ -211,31 +234,73 @@ fn build_modems(
         );
         internet.change([host::veth(&internet_card, true, None, &isp, &host)])?;
         let (gateway, own) = Topology::uplink(number);
+        if on_hub {
+            plug(hubs, &router_card, router, &lan, &host, nth)?;
+            host.change([host::up(lan.index)])?;
+        } else {
+            host.change([host::veth(&lan, true, None, &router_card, router)])?;
+        }
         host.change([
-            host::veth(&lan, true, None, &router_card, router),
             host::up(LOOPBACK),
             host::up(isp.index),
             host::address(isp.index, Ipv4Net::new_assert(own, 30)),
-            host::address(
-                lan.index,
-                Ipv4Net::new_assert(line.gateway, line.router.prefix_len()),
-            ),
             host::route(Ipv4Net::default(), gateway),
             host::neighbour(isp.index, gateway, internet_card.mac),
-            // Its own ARP would tell the router that a dead line is alive.
-            host::neighbour(lan.index, line.router.addr(), router_card.mac),
         ])?;
+        if line.point_to_point {
+            router.change([host::no_arp(router_card.index)])?;
+            host.change([
+                host::no_arp(lan.index),
+                host::peer_address(lan.index, line.gateway, line.router.addr()),
+            ])?;
+        } else {
+            host.change([
+                host::address(
+                    lan.index,
+                    Ipv4Net::new_assert(line.gateway, line.router.prefix_len()),
+                ),
+                // Its own ARP would tell the router that a dead line is alive.
+                host::neighbour(lan.index, line.router.addr(), router_card.mac),
+            ])?;
+        }
         modems.push(Modem {
             host,
             lan,
             router_card,
             isp,
+            on_hub,
+            leased: false,
             internet_card,
             fault: None,
             slow: None,
         });
     }
     Ok(modems)
+}
+
+/// Plugs a modem into the hub of the router's card, which the first one makes.
+fn plug(
+    hubs: &mut Vec<Hub>,
+    card: &Device,
+    router: &Host,
+    lan: &Device,
+    modem: &Host,
+    nth: u16,
+) -> Result<(), Error> {
+    let at = match hubs.iter().position(|hub| hub.card == *card) {
+        Some(at) => at,
+        None => {
+            let ends = Hub::PORTS.map(|(name, index)| {
+                let number = 2 * (u16::from(u8::MAX) - nth) + index as u16;
+                device(name, index, mac(Part::Hub, number))
+            });
+            hubs.push(Hub::create(card.clone(), router, ends)?);
+            hubs.len() - 1
+        }
+    };
+    let hub = &mut hubs[at];
+    let port = device(modem.name(), hub.next_port(), mac(Part::Hub, nth));
+    hub.plug(&port, lan, modem)
 }
 
 fn build_clients(
@@ -299,6 +364,7 @@ enum Part {
     Modem,
     Internet,
     Client,
+    Hub,
 }
 
 /// A locally administered address that says in a capture whose it is.

@@ -1,6 +1,5 @@
 //! What a lab looks like, before it is built: pure data.
 
-use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
@@ -15,6 +14,8 @@ use crate::error::Error;
 /// client2 eth0 ─┼─ switch ── eth0 router                         ├─ internet
 /// client… eth0 ─┘                     └─ eth2 ── lan modem2 isp ─┘
 /// ```
+///
+/// Lines that have the same card of the router are plugged into a hub, with their modems.
 ///
 /// The router's devices are there, down and without addresses: to set them up is the business of
 /// the applier under test. All else is up and runs.
@@ -51,6 +52,8 @@ pub struct Line {
     pub router: Ipv4Net,
     /// The modem's address (GWE).
     pub gateway: Ipv4Addr,
+    /// Whether it is a link between two without ARP, as PPP is.
+    pub point_to_point: bool,
 }
 
 impl Topology {
@@ -75,8 +78,24 @@ impl Topology {
             interface: interface.to_owned(),
             router,
             gateway,
+            point_to_point: false,
         });
         self
+    }
+
+    /// Adds a line between two addresses, without ARP.
+    #[must_use]
+    pub fn point_to_point(mut self, interface: &str, router: Ipv4Addr, peer: Ipv4Addr) -> Self {
+        self = self.line(interface, router.into(), peer);
+        self.lines.last_mut().expect("just added").point_to_point = true;
+        self
+    }
+
+    /// Whether another line has the same card.
+    pub(crate) fn shares_card(&self, line: usize) -> bool {
+        let card = &self.lines[line].interface;
+        let sharing = self.lines.iter().filter(|other| other.interface == *card);
+        sharing.count() > 1
     }
 
     /// Sets the number of clients.
@@ -123,15 +142,16 @@ impl Topology {
                 self.lan.router
             ));
         }
-        let mut devices = BTreeSet::from([self.lan.interface.as_str()]);
-        for line in &self.lines {
-            if !devices.insert(&line.interface) {
+        for (number, line) in self.lines.iter().enumerate() {
+            let shared = self.shares_card(number);
+            if line.interface == self.lan.interface || (shared && line.point_to_point) {
                 return refuse(format!(
-                    "two lines or the LAN share the card {}",
+                    "{} is the LAN's card, or a point-to-point link of two lines",
                     line.interface
                 ));
             }
-            if !line.router.contains(&line.gateway) || line.gateway == line.router.addr() {
+            let near = line.point_to_point || line.router.contains(&line.gateway);
+            if !near || line.gateway == line.router.addr() {
                 return refuse(format!(
                     "the gateway {} does not fit {}",
                     line.gateway, line.router

@@ -12,6 +12,9 @@ use super::{Config, Keepalive, Kernel, Lan, Line, MOST_LINES, Pin, file, number,
 
 type Checked<T> = Result<T, Complaint>;
 
+/// What is written in place of an address that the interface gets from elsewhere.
+const DYNAMIC: &str = "dynamic";
+
 /// The largest weight that ip(8), and kernels before 6.12, can give a nexthop.
 const LARGEST_WEIGHT: u64 = 256;
 
@@ -119,27 +122,34 @@ fn line(raw: &file::Line) -> Checked<Line> {
             "lo cannot be a line; write the interface of the modem",
         );
     }
-    if raw.address.get_ref() == "dynamic" {
-        return refuse(
-            &raw.address,
-            "\"dynamic\" is not supported by this version; write the line's address with its \
-             prefix length, as in \"198.51.100.2/24\"",
-        );
-    }
-    let address = value::interface_address(&raw.address)?;
-    let Some(gateway) = &raw.gateway else {
-        return refuse(
-            &raw.name,
-            format!(
-                "line {name} has no gateway, which is not supported by this version; write \
-                 gateway = \"…\""
-            ),
-        );
+    let dynamic = raw.address.get_ref() == DYNAMIC;
+    let address = if dynamic {
+        None
+    } else {
+        Some(value::interface_address(&raw.address)?)
     };
-    let gateway = self::gateway(gateway, address, raw.onlink)?;
-    let broadcast = match &raw.broadcast {
+    let gateway = match &raw.gateway {
+        Some(text) => Some(self::gateway(text, address, raw.onlink)?),
+        None if raw.onlink => {
+            return refuse(
+                &raw.name,
+                format!(
+                    "line {name} has onlink = true and no gateway; write gateway = \"…\" beside it, \
+                     or leave it out"
+                ),
+            );
+        }
         None => None,
-        Some(text) => Some(broadcast(text, address)?),
+    };
+    let broadcast = match (&raw.broadcast, address) {
+        (None, _) => None,
+        (Some(text), Some(address)) => Some(broadcast(text, address)?),
+        (Some(text), None) => {
+            return refuse(
+                text,
+                "a dynamic address brings its broadcast address; leave this out",
+            );
+        }
     };
     let weight = match &raw.weight {
         None => 1,
@@ -160,28 +170,32 @@ fn line(raw: &file::Line) -> Checked<Line> {
         name,
         number: u8::try_from(number).unwrap_or(MOST_LINES),
         interface,
-        address: Some(address),
+        dynamic,
+        address,
         broadcast,
-        gateway: Some(gateway),
+        gateway,
         onlink: raw.onlink,
         weight: u16::try_from(weight).unwrap_or(u16::MAX),
         backup: raw.backup,
     })
 }
 
-fn gateway(text: &Spanned<String>, address: Ipv4Net, onlink: bool) -> Checked<Ipv4Addr> {
+fn gateway(text: &Spanned<String>, address: Option<Ipv4Net>, onlink: bool) -> Checked<Ipv4Addr> {
     let gateway = value::address(text)?;
+    if gateway.is_unspecified() || gateway.is_multicast() || gateway.is_loopback() {
+        return refuse(
+            text,
+            format!("{gateway} cannot be a gateway; write the modem's address"),
+        );
+    }
+    let Some(address) = address else {
+        return Ok(gateway);
+    };
     let network = address.trunc();
     if gateway == address.addr() {
         return refuse(
             text,
             format!("gateway {gateway} is this router's own address; write the modem's"),
-        );
-    }
-    if gateway.is_unspecified() || gateway.is_multicast() || gateway.is_loopback() {
-        return refuse(
-            text,
-            format!("{gateway} cannot be a gateway; write the modem's address"),
         );
     }
     if !network.contains(&gateway) {
@@ -270,6 +284,9 @@ fn beside_line(raw: &file::Line, line: &Line, other: &Line) -> Checked<()> {
             format!("number {taken} is line {name}'s; write another or leave it out"),
         );
     }
+    if line.interface == other.interface {
+        tell_apart(raw, line, other)?;
+    }
     let (Some(address), Some(its)) = (line.address, other.address) else {
         return Ok(());
     };
@@ -310,6 +327,39 @@ fn beside_line(raw: &file::Line, line: &Line, other: &Line) -> Checked<()> {
                 "{} overlaps line {name}'s {} on {card}; lines on one card need networks of their own",
                 address.trunc(),
                 its.trunc()
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Lines on one card are told apart by their addresses and gateways, which must be described then.
+fn tell_apart(raw: &file::Line, line: &Line, other: &Line) -> Checked<()> {
+    let (name, card) = (&other.name, &line.interface);
+    if line.dynamic || other.dynamic {
+        return refuse(
+            if line.dynamic {
+                &raw.address
+            } else {
+                &raw.interface
+            },
+            format!(
+                "line {name} is on {card} too, where nobody could tell which line has a dynamic \
+                 address; write both addresses, or give each line a card of its own"
+            ),
+        );
+    }
+    if line.gateway.is_none() || other.gateway.is_none() {
+        let without = if line.gateway.is_none() {
+            &line.name
+        } else {
+            name
+        };
+        return refuse(
+            &raw.interface,
+            format!(
+                "line {name} is on {card} too, where lines are told apart by their gateways; write \
+                 line {without}'s"
             ),
         );
     }

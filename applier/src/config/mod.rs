@@ -166,11 +166,13 @@ pub struct Line {
     pub number: u8,
     /// IFEi.
     pub interface: String,
-    /// IPEi/NMEi; none where it is taken from the interface (`"dynamic"`).
+    /// Whether IPEi, and GWEi where none is described, are taken from the interface (`"dynamic"`).
+    pub dynamic: bool,
+    /// IPEi/NMEi; none where it is dynamic and not [resolved](crate::resolve).
     pub address: Option<Ipv4Net>,
     /// BRDi, where it is not the network's last address.
     pub broadcast: Option<Ipv4Addr>,
-    /// GWEi; none on point-to-point devices and where it is found out.
+    /// GWEi; none on point-to-point devices, and where it is dynamic and not resolved.
     pub gateway: Option<Ipv4Addr>,
     /// Whether the gateway may lie outside the line's network.
     pub onlink: bool,

@@ -169,9 +169,9 @@ fn gateways() {
         "lines.toml:11:13: 224.0.0.1 cannot be a gateway; write the modem's address",
     );
     refused(
-        &with("gateway   = \"198.51.100.1\"", ""),
-        "lines.toml:8:13: line dsl1 has no gateway, which is not supported by this version; write \
-         gateway = \"…\"",
+        &with("gateway   = \"198.51.100.1\"", "onlink = true"),
+        "lines.toml:8:13: line dsl1 has onlink = true and no gateway; write gateway = \"…\" beside \
+         it, or leave it out",
     );
 }
 
@@ -196,9 +196,11 @@ fn addresses() {
         "lines.toml:10:13: 127.0.0.1 cannot be an interface's address; write it as \"192.0.2.1/24\"",
     );
     refused(
-        &with("\"198.51.100.2/24\"", "\"dynamic\""),
-        "lines.toml:10:13: \"dynamic\" is not supported by this version; write the line's address \
-         with its prefix length, as in \"198.51.100.2/24\"",
+        &with(
+            "\"198.51.100.2/24\"",
+            "\"dynamic\"\nbroadcast = \"198.51.100.255\"",
+        ),
+        "lines.toml:11:13: a dynamic address brings its broadcast address; leave this out",
     );
     refused(
         &with("\"203.0.113.2/24\"", "\"198.51.100.2/24\""),
@@ -307,6 +309,32 @@ fn one_card() {
         "lines.toml:16:13: 198.51.100.0/25 overlaps line dsl1's 198.51.100.0/24 on eth1; lines on \
          one card need networks of their own",
     );
+    refused(
+        &shared.replace("\"203.0.113.2/24\"", "\"dynamic\""),
+        "lines.toml:16:13: line dsl1 is on eth1 too, where nobody could tell which line has a \
+         dynamic address; write both addresses, or give each line a card of its own",
+    );
+    refused(
+        &shared.replace("gateway   = \"198.51.100.1\"", ""),
+        "lines.toml:15:13: line dsl1 is on eth1 too, where lines are told apart by their gateways; \
+         write line dsl1's",
+    );
+}
+
+#[test]
+fn a_dynamic_line_needs_nothing_but_its_interface() {
+    let text = with("\"198.51.100.2/24\"", "\"dynamic\"");
+    let given = &read(&text).lines[0];
+    assert!(given.dynamic && given.address.is_none());
+    assert_eq!(given.gateway, Some([198, 51, 100, 1].into()));
+    let found = &read(&text.replace("gateway   = \"198.51.100.1\"", "")).lines[0];
+    assert!(found.dynamic && found.gateway.is_none());
+}
+
+#[test]
+fn a_fixed_line_without_a_gateway_is_a_point_to_point_link() {
+    let line = &read(&with("gateway   = \"198.51.100.1\"", "")).lines[0];
+    assert!(!line.dynamic && line.gateway.is_none());
 }
 
 #[test]

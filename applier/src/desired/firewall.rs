@@ -6,10 +6,12 @@
 //!
 //! Of a mark, only the bits of the mask are read or written.
 
+use std::net::Ipv4Addr;
+
 use ipnet::Ipv4Net;
 use multiwan_kernel::nft::{
-    Base, Chain, Counter, Direction, End, Family, Hook, Kind, Mark, Protocol, Reject, SegmentSize,
-    State, Statement, States, Table, Test, Verdict,
+    Base, Chain, Counter, Direction, End, Family, Hook, Kind, Mark, Protocol, Reject, Rule,
+    SegmentSize, State, Statement, States, Table, Test, Verdict,
 };
 
 use super::{own_sources, shares_card};
@@ -164,6 +166,26 @@ fn adopt(config: &Config) -> Chain {
     chain
 }
 
+/// The lines' marks, each with the address that its connections are known by in this table.
+pub(crate) fn known_by(table: &Table) -> Vec<(Mark, Ipv4Addr)> {
+    let adopting = table.chains.iter().filter(|chain| chain.name == ADOPT);
+    let known = |rule: &Rule| match rule.statements.as_slice() {
+        [
+            Statement::ConntrackState(_),
+            Statement::ConntrackAddress {
+                direction: Direction::Reply,
+                address,
+                ..
+            },
+            Statement::SetConntrackMark(mark),
+        ] => Some((*mark, *address)),
+        _ => None,
+    };
+    adopting
+        .flat_map(|chain| chain.rules.iter().filter_map(known))
+        .collect()
+}
+
 /// This router's own packets: those of a connection with a line are routed anew by its mark.
 fn output(config: &Config) -> Chain {
     let mut chain = base("output", Kind::Route, Hook::Output, MANGLE);
@@ -262,8 +284,11 @@ fn own_source_only(config: &Config) -> Chain {
     for line in &config.lines {
         let lans = config.lans.iter().map(|lan| lan.address.trunc());
         let others = config.lines.iter().filter(|other| other.name != line.name);
+        // Two modems may have given out the same address.
+        let own = own_sources(config, line);
         let foreign: Vec<Ipv4Net> = lans
             .chain(others.filter_map(|other| own_sources(config, other)))
+            .filter(|source| Some(*source) != own)
             .collect();
         for leaving in leaving_by(config, line) {
             let mut refuse = |tests: Vec<Statement>| {

@@ -10,7 +10,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use firewall::{COUNTS_INCOMING, COUNTS_NEW, TABLE};
+pub(crate) use firewall::{COUNTS_INCOMING, COUNTS_NEW, TABLE, known_by};
 pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS};
 
 use std::sync::OnceLock;
@@ -53,16 +53,15 @@ fn described(config: &Config, verdicts: &Verdicts) -> State {
 }
 
 /// lo, the LANs and the live lines are to be up. A dead line's interface is left as it is: an
-/// administrator who took it down is not contradicted.
+/// administrator who took it down is not contradicted. Addresses that somebody else puts on an
+/// interface, for a dynamic line, stay there.
 fn links(config: &Config, verdicts: &Verdicts) -> std::collections::BTreeMap<String, Link> {
-    let kept = Link {
+    let link = |cleared| Link {
         up: true,
-        cleared: false,
+        cleared,
+        arp: false,
     };
-    let cleared = Link {
-        up: true,
-        cleared: true,
-    };
+    let kept = link(false);
     let lans = config.lans.iter().map(|lan| (lan.interface.clone(), kept));
     let lines = config
         .lines
@@ -70,7 +69,7 @@ fn links(config: &Config, verdicts: &Verdicts) -> std::collections::BTreeMap<Str
         .filter(|line| verdicts.is_up(&line.name));
     std::iter::once(("lo".to_owned(), kept))
         .chain(lans)
-        .chain(lines.map(|line| (line.interface.clone(), cleared)))
+        .chain(lines.map(|line| (line.interface.clone(), link(!line.dynamic))))
         .collect()
 }
 
@@ -79,7 +78,8 @@ fn addresses(config: &Config) -> std::collections::BTreeSet<Address> {
         .lans
         .iter()
         .map(|lan| Address::new(&lan.interface, lan.address));
-    let lines = config.lines.iter().filter_map(|line| {
+    let described = config.lines.iter().filter(|line| !line.dynamic);
+    let lines = described.filter_map(|line| {
         let mut address = Address::new(&line.interface, line.address?);
         address.broadcast = line.broadcast.or(address.broadcast);
         Some(address)
@@ -95,16 +95,17 @@ fn shares_card(config: &Config, line: &Line) -> bool {
         .any(|other| other.name != line.name && other.interface == line.interface)
 }
 
-/// The sources that are this line's alone: its network, or just its address where another line is
-/// in the same network.
+/// The sources that are this line's alone: its network, or just its address where that is dynamic
+/// or another line is in the same network.
 fn own_sources(config: &Config, line: &Line) -> Option<ipnet::Ipv4Net> {
     let address = line.address?;
-    let alone = config.lines.iter().all(|other| {
-        other.name == line.name
-            || other.address.is_none_or(|its| {
-                !address.contains(&its.network()) && !its.contains(&address.network())
-            })
-    });
+    let alone = !line.dynamic
+        && config.lines.iter().all(|other| {
+            other.name == line.name
+                || other.address.is_none_or(|its| {
+                    !address.contains(&its.network()) && !its.contains(&address.network())
+                })
+        });
     Some(if alone {
         address.trunc()
     } else {

@@ -19,15 +19,7 @@ fn fresh(wanted: &State) -> State {
         links: wanted
             .links
             .keys()
-            .map(|k| {
-                (
-                    k.clone(),
-                    Link {
-                        up: false,
-                        cleared: false,
-                    },
-                )
-            })
+            .map(|k| (k.clone(), Link::default()))
             .collect(),
         settings: wanted
             .settings

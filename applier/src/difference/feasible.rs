@@ -12,6 +12,12 @@ pub enum Unfeasible {
     /// IPv4 on an interface.
     #[error("interface {0} has no IPv4; its MTU must be 68 or more")]
     NoIpv4(String),
+    /// A gateway.
+    #[error(
+        "line {0} has no gateway, and its interface is no point-to-point link but asks by ARP; write \
+         gateway = \"…\""
+    )]
+    NoGateway(String),
     /// A setting.
     #[error(
         "this kernel has no {0}; it needs CONFIG_IP_ROUTE_MULTIPATH and CONFIG_IP_MULTIPLE_TABLES"

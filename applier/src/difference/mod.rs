@@ -8,7 +8,8 @@
 //! 5. the firewall, in one batch;
 //! 6. forwarding, now that what is forwarded is translated;
 //! 7. rules, main's first, the balance table's last, with that table whole before;
-//! 8. what is left over: rules before the tables they ask for, addresses last.
+//! 8. what is left over: rules before the tables they ask for, addresses last;
+//! 9. connections with an address that their line has no more are forgotten.
 //!
 //! The way down is the same backwards ([`Changes::inverse`]).
 
@@ -27,6 +28,7 @@ use multiwan_kernel::nft;
 pub use feasible::{Unfeasible, feasible};
 pub use step::Step;
 
+use crate::desired::known_by;
 use crate::state::{
     Address, DeviceSetting, GlobalSetting, Hop, Route, Rule, Setting, State, TABLE_MAIN, Target,
 };
@@ -98,6 +100,7 @@ pub fn difference(found: &State, wanted: &State) -> Changes {
     steps.extend(left_over_rules(found, wanted));
     steps.extend(left_over_routes(found, wanted).filter(|step| Some(step) != leave.as_ref()));
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
+    steps.extend(forget(found, wanted));
     Changes(steps)
 }
 
@@ -253,6 +256,20 @@ fn firewall(found: &State, wanted: &State) -> Option<Step> {
         from: from.clone(),
         to: to.clone(),
     })
+}
+
+/// What lines were known by and are no more, as far as it was marked as it would be now.
+fn forget(found: &State, wanted: &State) -> Vec<Step> {
+    let (Some(from), Some(to)) = (&found.firewall, &wanted.firewall) else {
+        return Vec::new();
+    };
+    let known = known_by(to);
+    let gone = known_by(from)
+        .into_iter()
+        .filter(|was| !known.contains(was));
+    gone.filter(|(mark, _)| known.iter().any(|(now, _)| now.mask() == mark.mask()))
+        .map(|(mark, address)| Step::Forget { mark, address })
+        .collect()
 }
 
 fn new_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> {

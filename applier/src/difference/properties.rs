@@ -34,6 +34,7 @@ fn situation() -> impl Strategy<Value = State> {
                     name: name(*number),
                     number: *number,
                     interface: format!("eth{card}"),
+                    dynamic: false,
                     address: Some(net(10, *number, host + 1)),
                     broadcast: None,
                     gateway: Some(Ipv4Addr::new(10, 0, *number, 1)),
@@ -80,10 +81,7 @@ fn net(first: u8, third: u8, last: u8) -> Ipv4Net {
 /// A kernel with all interfaces, all of them down, and things of others.
 fn fresh() -> State {
     let interfaces = ["lo", "lan0", "eth0", "eth1", "eth2"];
-    let down = Link {
-        up: false,
-        cleared: false,
-    };
+    let down = Link::default();
     let mut state = State {
         links: interfaces
             .into_iter()
@@ -161,6 +159,7 @@ fn execute(state: &mut State, step: &Step) {
             assert_eq!(&state.firewall, from);
             state.firewall.clone_from(to);
         }
+        Step::Forget { .. } => {}
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use multiwan_kernel::nft;
+use std::net::Ipv4Addr;
+
+use multiwan_kernel::nft::{self, Mark};
 
 use crate::state::{Address, Route, Rule, Setting, word};
 
@@ -48,6 +50,14 @@ pub enum Step {
         from: Option<nft::Table>,
         /// The table after.
         to: Option<nft::Table>,
+    },
+    /// Makes connection tracking forget a line's connections with an address that the line has no
+    /// more: their packets would go on leaving with it. Cannot be taken back, and comes last.
+    Forget {
+        /// The line's mark.
+        mark: Mark,
+        /// The address.
+        address: Ipv4Addr,
     },
 }
 
@@ -98,6 +108,7 @@ impl Step {
             Self::AddRule(rule) => Self::RemoveRule(rule),
             Self::RemoveRule(rule) => Self::AddRule(rule),
             Self::Firewall { from, to } => Self::Firewall { from: to, to: from },
+            forget @ Self::Forget { .. } => forget,
         }
     }
 }
@@ -126,6 +137,15 @@ impl fmt::Display for Step {
             Self::AddRule(rule) => write!(f, "ip rule add {rule}"),
             Self::RemoveRule(rule) => write!(f, "ip rule del {rule}"),
             Self::Firewall { from, to } => firewall(f, from.as_ref(), to.as_ref()),
+            // Ends with 1 where there is none.
+            Self::Forget { mark, address } => {
+                let (value, mask) = (mark.value(), mark.mask());
+                let delete = format!("conntrack -D -f ipv4 -m {value:#x}/{mask:#x}");
+                write!(
+                    f,
+                    "{delete} -q {address} || true\n{delete} -d {address} || true"
+                )
+            }
         }
     }
 }

@@ -105,6 +105,7 @@ fn a_line_that_is_replaced_leaves_before_the_firewall_and_its_heir_joins_after()
              weight 1 nexthop via 192.88.99.1 dev eth2 weight 1",
             "ip rule del prio 202 from 203.0.113.0/24 table 202 protocol 222",
             "ip address del 203.0.113.2/24 dev eth2",
+            "conntrack -D -f ipv4 -m 0x200/0x3f00 -q 203.0.113.2 || true",
         ]
     );
 }
@@ -126,6 +127,7 @@ fn a_line_that_goes_leaves_nothing_but_its_address() {
             "ip rule del prio 202 from 203.0.113.0/24 table 202 protocol 222",
             "ip route del default via 203.0.113.1 dev eth2 src 203.0.113.2 proto static table 202",
             "ip route del prohibit default proto static metric 1 table 202",
+            "conntrack -D -f ipv4 -m 0x200/0x3f00 -q 203.0.113.2 || true",
         ]
     );
 }
@@ -326,7 +328,7 @@ fn the_way_down_is_the_way_up_backwards() {
                 k,
                 Link {
                     up: true,
-                    cleared: false,
+                    ..Link::default()
                 },
             )
         })

@@ -1,23 +1,21 @@
-//! The devices and their addresses as the kernel tells them, and what they mean for a line.
+//! The devices as the kernel tells of them, and what they mean for a line.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use pnet::util::MacAddr;
 
 use super::arp::Question;
 use super::line::Fault;
 use crate::config::Line;
+use crate::kernel::asks_by_arp;
+use crate::resolve::Lack;
 
 /// All devices of the network namespace, by their index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Devices {
     links: BTreeMap<u32, Link>,
-    addresses: BTreeMap<u32, Vec<Ipv4Net>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,27 +42,11 @@ pub(super) enum Outlook {
 }
 
 impl Devices {
-    /// Takes in what the kernel tells; the index of the device that it concerns.
+    /// Takes in what the kernel tells of a device; its index.
     pub(super) fn take(&mut self, message: &RouteNetlinkMessage) -> Option<u32> {
         match message {
             RouteNetlinkMessage::NewLink(link) => self.link(link),
             RouteNetlinkMessage::DelLink(link) => self.link_gone(link),
-            RouteNetlinkMessage::NewAddress(address) => {
-                let (index, address) = read_address(address)?;
-                let addresses = self.addresses.entry(index).or_default();
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-                Some(index)
-            }
-            RouteNetlinkMessage::DelAddress(address) => {
-                let (index, address) = read_address(address)?;
-                self.addresses
-                    .entry(index)
-                    .or_default()
-                    .retain(|held| *held != address);
-                Some(index)
-            }
             _ => None,
         }
     }
@@ -81,8 +63,7 @@ impl Devices {
                 LinkAttribute::IfName(name) => Some(name.clone()),
                 _ => None,
             })?;
-        let ethernet = message.header.link_layer_type == LinkLayerType::Ether;
-        let asks = ethernet && !message.header.flags.contains(LinkFlags::Noarp);
+        let asks = asks_by_arp(message);
         let hardware = message
             .attributes
             .iter()
@@ -110,7 +91,6 @@ impl Devices {
         }
         let index = message.header.index;
         self.links.remove(&index);
-        self.addresses.remove(&index);
         Some(index)
     }
 
@@ -140,8 +120,8 @@ impl Devices {
             .map(|(index, _)| *index)
     }
 
-    /// What a line can do at present.
-    pub(super) fn outlook(&self, line: &Line) -> Outlook {
+    /// What a line can do at present, lacking that beside its device.
+    pub(super) fn outlook(&self, line: &Line, lack: Option<Lack>) -> Outlook {
         let found = self
             .links
             .iter()
@@ -155,46 +135,19 @@ impl Devices {
         if !link.flags.contains(LinkFlags::LowerUp) {
             return Outlook::Faulty(Fault::NoCarrier);
         }
-        let (Some(gateway), Some(own)) = (line.gateway, link.hardware) else {
-            return Outlook::Carries {
-                index,
-                question: None,
-            };
-        };
-        match self.source(index, line, gateway) {
-            Some(source) => Outlook::Carries {
-                index,
-                question: Some(Question {
-                    own,
-                    source,
-                    gateway,
-                }),
-            },
-            None => Outlook::Faulty(Fault::NoAddress),
+        if let Some(lack) = lack {
+            return Outlook::Faulty(Fault::Lacks(lack));
         }
-    }
-
-    fn source(&self, index: u32, line: &Line, gateway: Ipv4Addr) -> Option<Ipv4Addr> {
-        if let Some(described) = line.address {
-            return Some(described.addr());
-        }
-        let held = self.addresses.get(&index)?;
-        let near = held.iter().find(|network| network.contains(&gateway));
-        near.or_else(|| held.first()).map(Ipv4Net::addr)
-    }
-}
-
-fn read_address(message: &AddressMessage) -> Option<(u32, Ipv4Net)> {
-    // On point-to-point devices `Address` is the other end.
-    let local = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Local(IpAddr::V4(address)) => Some(*address),
+        let question = match (link.hardware, line.address, line.gateway) {
+            (Some(own), Some(address), Some(gateway)) => Some(Question {
+                own,
+                source: address.addr(),
+                gateway,
+            }),
             _ => None,
-        })?;
-    let network = Ipv4Net::new(local, message.header.prefix_len).ok()?;
-    Some((message.header.index, network))
+        };
+        Outlook::Carries { index, question }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! Devices as the kernel tells of them, line by line.
 
+use std::net::Ipv4Addr;
+
+use netlink_packet_route::link::LinkLayerType;
+
 use super::*;
 
 const INDEX: u32 = 7;
@@ -17,20 +21,12 @@ fn link(flags: LinkFlags) -> LinkMessage {
     message
 }
 
-fn address(local: &str) -> AddressMessage {
-    let network: Ipv4Net = local.parse().unwrap();
-    let mut message = AddressMessage::default();
-    message.header.index = INDEX;
-    message.header.prefix_len = network.prefix_len();
-    message.attributes = vec![AddressAttribute::Local(network.addr().into())];
-    message
-}
-
 fn line(address: Option<&str>, gateway: Option<&str>) -> Line {
     Line {
         name: "dsl1".into(),
         number: 1,
         interface: "eth1".into(),
+        dynamic: false,
         address: address.map(|address| address.parse().unwrap()),
         broadcast: None,
         gateway: gateway.map(|gateway| gateway.parse().unwrap()),
@@ -52,7 +48,7 @@ const RUNNING: LinkFlags = LinkFlags::Up
 fn a_device_comes_loses_its_carrier_goes_down_and_goes() {
     let mut devices = Devices::default();
     assert_eq!(
-        devices.outlook(&fixed()),
+        devices.outlook(&fixed(), None),
         Outlook::Faulty(Fault::DeviceMissing)
     );
     let rows = [
@@ -62,7 +58,7 @@ fn a_device_comes_loses_its_carrier_goes_down_and_goes() {
     ];
     for (flags, fault) in rows {
         devices.take(&RouteNetlinkMessage::NewLink(link(flags)));
-        match (devices.outlook(&fixed()), fault) {
+        match (devices.outlook(&fixed(), None), fault) {
             (Outlook::Faulty(found), Some(expected)) => assert_eq!(found, expected),
             (Outlook::Carries { index, question }, None) => {
                 assert_eq!(index, INDEX);
@@ -77,7 +73,7 @@ fn a_device_comes_loses_its_carrier_goes_down_and_goes() {
     let gone = RouteNetlinkMessage::DelLink(link(RUNNING));
     assert_eq!(devices.take(&gone), Some(INDEX));
     assert_eq!(
-        devices.outlook(&fixed()),
+        devices.outlook(&fixed(), None),
         Outlook::Faulty(Fault::DeviceMissing)
     );
 }
@@ -89,7 +85,10 @@ fn a_port_that_leaves_its_bridge_is_not_gone() {
     let mut port = link(RUNNING);
     port.header.interface_family = AddressFamily::Bridge;
     assert_eq!(devices.take(&RouteNetlinkMessage::DelLink(port)), None);
-    assert!(matches!(devices.outlook(&fixed()), Outlook::Carries { .. }));
+    assert!(matches!(
+        devices.outlook(&fixed(), None),
+        Outlook::Carries { .. }
+    ));
 }
 
 #[test]
@@ -100,11 +99,11 @@ fn without_arp_or_gateway_the_driver_is_believed() {
     };
     let mut devices = Devices::default();
     devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
-    assert_eq!(devices.outlook(&line(None, None)), believed);
+    assert_eq!(devices.outlook(&line(None, None), None), believed);
     devices.take(&RouteNetlinkMessage::NewLink(link(
         RUNNING | LinkFlags::Noarp,
     )));
-    assert_eq!(devices.outlook(&fixed()), believed);
+    assert_eq!(devices.outlook(&fixed(), None), believed);
 }
 
 #[test]
@@ -115,41 +114,20 @@ fn a_renamed_device_is_another() {
     renamed.attributes[0] = LinkAttribute::IfName("wan1".into());
     devices.take(&RouteNetlinkMessage::NewLink(renamed));
     assert_eq!(
-        devices.outlook(&fixed()),
+        devices.outlook(&fixed(), None),
         Outlook::Faulty(Fault::DeviceMissing)
     );
     assert_eq!(devices.name(INDEX), Some("wan1"));
 }
 
 #[test]
-fn a_dynamic_line_asks_from_the_address_nearest_to_the_gateway() {
-    let dynamic = line(None, Some("198.51.100.1"));
+fn a_line_that_lacks_something_is_no_use_on_the_best_device() {
     let mut devices = Devices::default();
+    let lacks = |devices: &Devices| devices.outlook(&fixed(), Some(Lack::Address));
+    assert_eq!(lacks(&devices), Outlook::Faulty(Fault::DeviceMissing));
     devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
-    assert_eq!(devices.outlook(&dynamic), Outlook::Faulty(Fault::NoAddress));
-    let mut source_after = |message| {
-        devices.take(&message);
-        match devices.outlook(&dynamic) {
-            Outlook::Carries { question, .. } => question.map(|question| question.source),
-            Outlook::Faulty(_) => None,
-        }
-    };
-    let far = Some(Ipv4Addr::new(10, 0, 0, 5));
-    let near = Some(Ipv4Addr::new(198, 51, 100, 77));
     assert_eq!(
-        source_after(RouteNetlinkMessage::NewAddress(address("10.0.0.5/8"))),
-        far
-    );
-    assert_eq!(
-        source_after(RouteNetlinkMessage::NewAddress(address("198.51.100.77/24"))),
-        near
-    );
-    assert_eq!(
-        source_after(RouteNetlinkMessage::DelAddress(address("198.51.100.77/24"))),
-        far
-    );
-    assert_eq!(
-        source_after(RouteNetlinkMessage::DelAddress(address("10.0.0.5/8"))),
-        None
+        lacks(&devices),
+        Outlook::Faulty(Fault::Lacks(Lack::Address))
     );
 }

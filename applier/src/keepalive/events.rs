@@ -19,6 +19,7 @@ use tokio::io::unix::AsyncFd;
 use super::filter::{EQUAL, LOAD_HALF, RETURN, op};
 use super::readable::readable;
 use crate::config::Kernel;
+use crate::state::TABLE_MAIN;
 
 /// Room for some ten thousand events; the kernel grants less where `net.core.rmem_max` says so.
 const BUFFER: usize = 1 << 20;
@@ -156,6 +157,16 @@ pub(super) fn concerns_tables(message: &RouteNetlinkMessage, kernel: &Kernel) ->
             table == kernel.balance_table || lines.contains(&table)
         }
         RouteNetlinkMessage::NewRule(_) | RouteNetlinkMessage::DelRule(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a message tells of a default route in main, which may name a dynamic line's gateway.
+pub(super) fn concerns_default(message: &RouteNetlinkMessage) -> bool {
+    match message {
+        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
+            route.header.destination_prefix_length == 0 && table_of(route) == TABLE_MAIN
+        }
         _ => false,
     }
 }

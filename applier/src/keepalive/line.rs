@@ -18,6 +18,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::config::Keepalive;
+use crate::resolve::Lack;
 use crate::verdicts::Verdict;
 
 /// Time since the keepalive started, on a clock that never goes back.
@@ -76,8 +77,8 @@ pub(super) enum Fault {
     AdminDown,
     /// It has no carrier.
     NoCarrier,
-    /// It has no address to ask from.
-    NoAddress,
+    /// It lacks something to be used with.
+    Lacks(Lack),
 }
 
 impl fmt::Display for Fault {
@@ -86,7 +87,7 @@ impl fmt::Display for Fault {
             Self::DeviceMissing => "the device is not there",
             Self::AdminDown => "the device was set down",
             Self::NoCarrier => "the device has no carrier",
-            Self::NoAddress => "the device has no address",
+            Self::Lacks(lack) => return lack.fmt(f),
         })
     }
 }

@@ -50,7 +50,7 @@ fn every_state_meets_every_input() {
         Fault::DeviceMissing,
         Fault::AdminDown,
         Fault::NoCarrier,
-        Fault::NoAddress,
+        Fault::Lacks(Lack::Address),
     ];
     // failures = successes = 3, so that one input never crosses a threshold but a fault.
     let policy = Policy {

@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::LinkUnspec;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,14 +48,16 @@ use tracing::{debug, error, info, warn};
 pub use error::Error;
 
 use crate::config::{self, Config};
+use crate::difference::Changes;
 use crate::kernel::Kernel;
 use crate::reconcile;
+use crate::resolve::{Resolved, resolve};
 use crate::status::Status;
-use crate::verdicts::Verdict;
+use crate::verdicts::{Verdict, Verdicts};
 use counts::Tally;
-use devices::{Devices, Outlook};
+use devices::Devices;
 use events::{Batch, Events};
-use line::{Fault, Line, Moment, Policy, State};
+use line::{Line, Moment, Policy, State};
 use memory::{Memory, Turn};
 use pace::Pace;
 use release::{Freed, Releases};
@@ -121,6 +123,8 @@ pub async fn run<E: Display>(
 
 struct Keepalive {
     config: Config,
+    /// As the kernel was last seen.
+    now: Resolved,
     clock: Instant,
     devices: Devices,
     watches: BTreeMap<String, Watch>,
@@ -148,6 +152,7 @@ impl Keepalive {
         tokio::spawn(connection);
         let (news, receiver) = mpsc::unbounded_channel();
         let keepalive = Self {
+            now: resolve(&config, &crate::state::State::default()),
             config,
             clock: Instant::now(),
             devices: Devices::default(),
@@ -175,33 +180,42 @@ impl Keepalive {
         due.min()
     }
 
-    /// Reads all devices and addresses anew, and looks at the rest of the kernel too.
+    /// Reads all devices anew, and looks at the rest of the kernel too.
     async fn read_devices(&mut self) -> Result<(), Error> {
         let mut devices = Devices::default();
         let mut links = self.netlink.link().get().execute();
         while let Some(link) = links.try_next().await? {
             devices.take(&RouteNetlinkMessage::NewLink(link));
         }
-        let mut request = self.netlink.address().get();
-        request.message_mut().header.family = AddressFamily::Inet;
-        let mut addresses = request.execute();
-        while let Some(address) = addresses.try_next().await? {
-            devices.take(&RouteNetlinkMessage::NewAddress(address));
-        }
         self.devices = devices;
-        self.adapt();
+        self.look().await?;
         self.pace.want_soon(self.moment());
         Ok(())
+    }
+
+    /// Finds out what each line has now, and tells its watcher.
+    async fn look(&mut self) -> Result<crate::state::State, crate::error::Error> {
+        let (found, now) = reconcile::look(&mut self.kernel, &self.config).await?;
+        for (line, before) in now.config.lines.iter().zip(&self.now.config.lines) {
+            if let (true, Some(address)) = (line.dynamic && line != before, line.address) {
+                let gateway = line.gateway.map(tracing::field::display);
+                info!(line = line.name, %address, gateway, "the line has this address now");
+            }
+        }
+        self.now = now;
+        self.adapt();
+        Ok(found)
     }
 
     /// Tells each watcher what its line is now; begins and ends watches where lines came or went.
     fn adapt(&mut self) {
         self.watches
             .retain(|name, _| self.config.lines.iter().any(|line| line.name == *name));
-        for line in &self.config.lines {
+        for line in &self.now.config.lines {
+            let lack = self.now.lacking.get(&line.name).copied();
             let circumstances = Circumstances {
                 keepalive: self.config.keepalive.clone(),
-                outlook: self.devices.outlook(line),
+                outlook: self.devices.outlook(line, lack),
             };
             if let Some(watch) = self.watches.get(&line.name) {
                 watch.adapt(circumstances);
@@ -232,6 +246,7 @@ impl Keepalive {
             let index = self.devices.take(message);
             concerned |= before || self.uses(index);
             concerned |= events::concerns_tables(message, &self.config.kernel);
+            concerned |= self.is_dynamic() && events::concerns_default(message);
         }
         for interface in missing {
             self.set_up(&interface).await;
@@ -258,11 +273,15 @@ impl Keepalive {
 
     /// Lines that have no device.
     fn missing(&self) -> impl Iterator<Item = &config::Line> {
-        let missing = Outlook::Faulty(Fault::DeviceMissing);
         self.config
             .lines
             .iter()
-            .filter(move |line| self.devices.outlook(line) == missing)
+            .filter(|line| self.devices.index(&line.interface).is_none())
+    }
+
+    /// Whether lines take their addresses and gateways from the kernel.
+    fn is_dynamic(&self) -> bool {
+        self.config.lines.iter().any(|line| line.dynamic)
     }
 
     /// Sets a device up that has just appeared, or whose line is new, as `apply` would have; one that
@@ -353,7 +372,9 @@ impl Keepalive {
                 for line in self.config.lines.iter().filter(new) {
                     self.set_up(&line.interface).await;
                 }
-                self.adapt();
+                if let Err(error) = self.look().await {
+                    warn!("{error}");
+                }
                 self.pace.want_now(self.moment());
             }
             Err(error) => {
@@ -364,6 +385,11 @@ impl Keepalive {
         notify(&[NotifyState::Ready]);
     }
 
+    async fn hold(&mut self, verdicts: &Verdicts) -> Result<Changes, crate::error::Error> {
+        let found = self.look().await?;
+        reconcile::keep(&mut self.kernel, &found, &self.now, verdicts).await
+    }
+
     /// Makes the kernel hold what it should with the verdicts of now.
     async fn pass(&mut self) {
         let turn @ Turn::Ours(_) = self.memory.turn() else {
@@ -371,7 +397,7 @@ impl Keepalive {
         };
         let verdicts = self.memory.verdicts();
         let begun = Instant::now();
-        let result = reconcile::keep(&mut self.kernel, &self.config, &verdicts).await;
+        let result = self.hold(&verdicts).await;
         self.tally.reconciled(result.is_ok());
         let status = match result {
             Ok(changes) => {

@@ -54,6 +54,7 @@ pub(super) fn read_address(
         interface: names.get(&message.header.index)?.clone(),
         address: Ipv4Net::new(local?, message.header.prefix_len).ok()?,
         broadcast,
+        rank: 0,
     })
 }
 

@@ -19,6 +19,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::AsyncSocket;
 
 pub use device::{Device, Traffic};
+pub(crate) use read::asks_by_arp;
 pub use refusal::Refusal;
 
 use crate::error::Error;

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use multiwan_kernel::devconf::DeviceConf;
 use multiwan_kernel::neighbour_table::{self, ArpTable};
 use multiwan_kernel::nft::{self, Family};
-use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{
+    LinkAttribute, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage,
+};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{Kernel, message, setting};
 use crate::desired::TABLE;
 use crate::error::Error;
-use crate::state::{DeviceSetting, GlobalSetting, Link, Setting, State};
+use crate::state::{Address, DeviceSetting, GlobalSetting, Link, Setting, State};
 
 type Settings = BTreeMap<Setting, u32>;
 
@@ -97,7 +99,12 @@ impl Kernel {
             }
             let up = message.header.flags.contains(LinkFlags::Up);
             self.indices.insert(name.to_owned(), message.header.index);
-            links.insert(name.to_owned(), Link { up, cleared: false });
+            let link = Link {
+                up,
+                cleared: false,
+                arp: asks_by_arp(&message),
+            };
+            links.insert(name.to_owned(), link);
         }
         Ok(links)
     }
@@ -128,19 +135,20 @@ impl Kernel {
     async fn addresses(
         &mut self,
         names: &BTreeMap<u32, String>,
-    ) -> Result<BTreeSet<crate::state::Address>, Error> {
+    ) -> Result<BTreeSet<Address>, Error> {
         let mut question = netlink_packet_route::address::AddressMessage::default();
         question.header.family = AddressFamily::Inet;
         let answers = self
             .list("addresses", RouteNetlinkMessage::GetAddress(question))
             .await?;
-        Ok(answers
-            .iter()
-            .filter_map(|answer| match answer {
-                RouteNetlinkMessage::NewAddress(address) => message::read_address(address, names),
-                _ => None,
-            })
-            .collect())
+        let addresses = answers.iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewAddress(address) => message::read_address(address, names),
+            _ => None,
+        });
+        let ranked = addresses
+            .enumerate()
+            .map(|(rank, address)| Address { rank, ..address });
+        Ok(ranked.collect())
     }
 
     async fn rules(&mut self) -> Result<Vec<crate::state::Rule>, Error> {
@@ -185,6 +193,12 @@ impl Kernel {
             .await
             .map_err(|refusal| Error::Read { what, refusal })
     }
+}
+
+/// Ethernet, unless that was switched off (`ip link set dev eth1 arp off`).
+pub(crate) fn asks_by_arp(link: &LinkMessage) -> bool {
+    link.header.link_layer_type == LinkLayerType::Ether
+        && !link.header.flags.contains(LinkFlags::Noarp)
 }
 
 pub(super) fn name_of(message: &LinkMessage) -> Option<&str> {

@@ -1,6 +1,9 @@
 //! One step of a change, done.
 
-use multiwan_kernel::nft::{self, Family, Table, Transaction};
+use std::net::Ipv4Addr;
+
+use multiwan_kernel::nft::conntrack::Connection;
+use multiwan_kernel::nft::{self, Family, Mark, Table, Transaction};
 use multiwan_kernel::{devconf, neighbour_table};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -29,6 +32,9 @@ impl Kernel {
                 return self
                     .firewall(from.as_ref(), to.as_ref())
                     .map_err(Error::Netfilter);
+            }
+            Step::Forget { mark, address } => {
+                return self.forget(*mark, *address).map_err(Error::Netfilter);
             }
             Step::Set { setting, to, .. } => self.set(setting, *to).await,
             Step::Link { interface, up } => self.set_link(interface, *up).await,
@@ -119,6 +125,20 @@ impl Kernel {
             (_, None) => Transaction::new().delete(Family::Ip, TABLE),
         };
         self.netfilter.commit(&change)
+    }
+
+    fn forget(&mut self, mark: Mark, address: Ipv4Addr) -> Result<(), nft::Error> {
+        let has = |connection: &&Connection| {
+            connection.mark & mark.mask() == mark.value()
+                && [connection.original, connection.reply]
+                    .iter()
+                    .any(|tuple| tuple.destination == address)
+        };
+        let connections = self.netfilter.connections()?;
+        for connection in connections.iter().filter(has) {
+            self.netfilter.forget(connection)?;
+        }
+        Ok(())
     }
 
     async fn set_link(&mut self, interface: &str, up: bool) -> Result<(), Refusal> {

@@ -12,7 +12,8 @@ use super::word;
 /// An IPv4 address on an interface.
 ///
 /// Two are equal when interface, address and prefix length are: the kernel cannot change the
-/// broadcast address of one that is there, and taking it away for that would end connections.
+/// broadcast address or the place of one that is there, and taking it away for that would end
+/// connections.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Address {
     /// The interface's name.
@@ -21,6 +22,9 @@ pub struct Address {
     pub address: Ipv4Net,
     /// The broadcast address, if it has one.
     pub broadcast: Option<Ipv4Addr>,
+    /// Its place among the interface's addresses, as the kernel lists and prefers them.
+    #[serde(default)]
+    pub rank: usize,
 }
 
 impl Address {
@@ -31,6 +35,7 @@ impl Address {
             interface: interface.into(),
             address,
             broadcast,
+            rank: 0,
         }
     }
 

@@ -41,11 +41,14 @@ pub struct State {
 }
 
 /// An interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Link {
     /// Whether it is up, as the administrator wants it; the carrier is another matter.
     pub up: bool,
     /// Whether it carries described addresses only, so that others are left over from an earlier
     /// set-up (how-to 2.3.2). Never so in what is read from a kernel.
     pub cleared: bool,
+    /// Whether it asks by ARP whom a packet is for, so that beyond it nothing can be reached
+    /// without a gateway. Of no matter in what a kernel should hold.
+    pub arp: bool,
 }

@@ -18,6 +18,7 @@ use crate::config::{Config, Line};
 use crate::desired::desired;
 use crate::difference::{difference, feasible};
 use crate::kernel::{Device, Traffic};
+use crate::resolve::resolve;
 use crate::runtime::{Counted, Probes, RunningKeepalive, as_rfc3339};
 use crate::state::{Hop, Rule, State};
 use crate::verdicts::Verdicts;
@@ -130,6 +131,8 @@ impl Status {
             .as_ref()
             .map(RunningKeepalive::verdicts)
             .unwrap_or_default();
+        let now = resolve(config, &seen.state);
+        let (config, verdicts) = (&now.config, now.verdicts(&verdicts));
         let wanted = desired(config, &verdicts);
         let counted: Vec<Option<counts::Counts>> = config
             .lines

@@ -47,6 +47,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// What the shipped applier claims.
 const SHIPPED: &[Feature] = &[
     Feature::Targets,
+    Feature::Dynamic,
     Feature::SharedCard,
     Feature::Reload,
     Feature::Down,

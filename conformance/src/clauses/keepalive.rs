@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use multiwan_lab::Fault;
 
-use super::several_lines_share;
-use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::TWO_LINES;
+use super::dead::milliseconds;
+use super::{first_is_point_to_point, several_lines_share};
+use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::configuration::{POINT_TO_POINT, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE, &SLOW_GATEWAY, &BOUND];
+pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE, &SLOW_GATEWAY, &BOUND, &NO_ARP];
 
 static NO_ECHO: Clause = Clause {
     id: "keepalive.no-echo",
@@ -120,6 +121,36 @@ fn bound(cx: &mut Context) -> Result<Judgement, Trouble> {
         )
     });
     scene.verdict(judgement)
+}
+
+static NO_ARP: Clause = Clause {
+    id: "keepalive.no-arp",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A line without ARP lives and dies with what its driver says.",
+    method: "The first line is a point-to-point link without ARP and gateway. It loses its carrier, \
+        and gets it back: new connections must avoid it, and use it again, in the time that the \
+        contract gives. Then, for as long as it would take to call a line dead, new ones are \
+        opened: each must be answered, and at the end all lines must carry new ones.",
+    needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
+    configurations: &[POINT_TO_POINT],
+    fits: |config| several_lines_share(config) && first_is_point_to_point(config),
+    tests: Tests::None,
+    judge: no_arp,
+};
+
+fn no_arp(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const LINE: usize = 0;
+    let mut scene = Scene::set(cx)?;
+    let broken_at = scene.break_line(LINE, Fault::Carrier)?;
+    let avoided_at = scene.until_avoided(LINE)?;
+    let repaired_at = scene.repair(LINE)?;
+    let used_at = scene.until_used(LINE)?;
+    let (switch, back) = (avoided_at - broken_at, used_at - repaired_at);
+    let judgement = stays_alive(scene, |_, _| Ok(()))?;
+    Ok(judgement
+        .with("switch_ms", milliseconds(switch))
+        .with("return_ms", milliseconds(back)))
 }
 
 /// New connections in batches for as long as a death takes to be honoured, each batch after

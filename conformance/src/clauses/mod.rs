@@ -16,6 +16,7 @@ mod told;
 use multiwan::config::Config;
 
 use crate::clause::Clause;
+use crate::scene::is_point_to_point;
 
 /// Each area's clauses, in the order in which they are listed and run.
 pub const AREAS: &[&[&Clause]] = &[
@@ -36,6 +37,11 @@ pub const AREAS: &[&[&Clause]] = &[
 /// Whether there are several lines and all of them get new connections: a backup line waits.
 fn several_lines_share(config: &Config) -> bool {
     config.lines.len() > 1 && !config.lines.iter().any(|line| line.backup)
+}
+
+/// Whether the first line has neither ARP nor a gateway.
+fn first_is_point_to_point(config: &Config) -> bool {
+    config.lines.first().is_some_and(is_point_to_point)
 }
 
 /// Every clause.

@@ -1,5 +1,8 @@
 //! What address connections leave with (how-to 2.2, 2.3.3).
 
+mod dynamic;
+mod shared_card;
+
 use std::net::Ipv4Addr;
 
 use multiwan_lab::Fault;
@@ -11,7 +14,21 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&NO_FOREIGN_SOURCE];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &NO_FOREIGN_SOURCE,
+    &dynamic::DYNAMIC_ADDRESS,
+    &shared_card::SHARED_CARD_CLAUSE,
+];
+
+/// What has left a line with a source that it must not have.
+pub(super) fn foreign(scene: &Scene<'_>, own: impl Fn(usize, Ipv4Addr) -> bool) -> Option<String> {
+    let sources = scene.traffic.ledger().sources();
+    let mut foreign = sources.filter(|&(line, source, _)| !own(line, source));
+    foreign.next().map(|(line, source, packets)| {
+        let name = scene.name(line);
+        format!("{packets} packets left by {name} with the foreign source {source}")
+    })
+}
 
 static NO_FOREIGN_SOURCE: Clause = Clause {
     id: "nat.no-foreign-source",

@@ -13,16 +13,20 @@ use multiwan_lab::netlink::address::{AddressAttribute, AddressMessage};
 use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
 use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
 use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
+use multiwan_lab::traffic::FlowId;
 use multiwan_lab::{Error, Host};
 
-use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use super::nat::foreign;
+use super::{first_is_point_to_point, several_lines_share};
+use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::configuration::{FOUR_TO_ONE, POINT_TO_POINT, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
 pub(super) const CLAUSES: &[&Clause] = &[
     &LAYOUT,
+    &POINT_TO_POINT_CLAUSE,
     &answers::ROUTE_GET,
     &answers::REACHABLE,
     &beside::FORWARDING,
@@ -64,6 +68,47 @@ fn layout(cx: &mut Context) -> Result<Judgement, Trouble> {
             held.describe()
         )
     });
+    scene.verdict(judgement)
+}
+
+static POINT_TO_POINT_CLAUSE: Clause = Clause {
+    id: "setup.point-to-point",
+    kind: Kind::Behaviour,
+    how_to: &["1.2", "2.2"],
+    promise: "A line that has neither ARP nor a gateway, such as PPP, is used like any other.",
+    method: "The first line is a link without ARP that gets its address from the other end, and main \
+        has no route by it but that to the other end. Distinct client–server pairs open one \
+        connection each; the lines' counts are tested by the exact binomial test, and 400 of them ask \
+        twice more: each must be answered, and no packet may leave with a source that is not its \
+        line's.",
+    needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
+    configurations: &[POINT_TO_POINT],
+    fits: |config| several_lines_share(config) && first_is_point_to_point(config),
+    tests: Tests::Shares(1),
+    judge: point_to_point,
+};
+
+fn point_to_point(cx: &mut Context) -> Result<Judgement, Trouble> {
+    let (pairs, level) = (cx.pairs(), cx.level);
+    let mut scene = Scene::set(cx)?;
+    let flows = scene.open(usize::try_from(pairs).unwrap_or(usize::MAX))?;
+    let mut judgement = scene.shares_of(&flows, level);
+    let some = &flows[..flows.len().min(400)];
+    for _ in 0..2 {
+        scene.ask(some)?;
+        let answered = |flow: &&FlowId| scene.traffic.flow(**flow).answered();
+        let unanswered = some.len() - some.iter().filter(answered).count();
+        if unanswered > 0 {
+            judgement = Judgement::failed(format!(
+                "{unanswered} of {} later exchanges were not answered",
+                some.len()
+            ));
+        }
+    }
+    let own = scene.own_addresses();
+    if let Some(foreign) = foreign(&scene, |line, source| own[line] == source) {
+        judgement = Judgement::failed(foreign);
+    }
     scene.verdict(judgement)
 }
 

@@ -33,7 +33,13 @@ pub(super) fn element(line: &str) -> Result<Element> {
             "down" => false,
             other => return Err(unknown(other)),
         };
-        return Ok(Element::Link(name, Link { up, cleared: false }));
+        return Ok(Element::Link(
+            name,
+            Link {
+                up,
+                ..Link::default()
+            },
+        ));
     }
     if let Some(rest) = line.strip_prefix("sysctl -w ") {
         let (name, value) = rest.split_once('=').ok_or("no value")?;
@@ -181,6 +187,11 @@ fn statement(word: &str, words: &mut Words<'_>) -> Result<Statement> {
         "th" => {
             words.expect("dport")?;
             Statement::DestinationPort(words.test(), words.value()?)
+        }
+        "rt" => {
+            words.expect("ip")?;
+            words.expect("nexthop")?;
+            Statement::Nexthop(words.test(), words.value()?)
         }
         "counter" => Statement::Counter(Counter::default()),
         "snat" => {

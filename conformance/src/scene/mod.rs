@@ -23,7 +23,8 @@ use crate::judgement::{Judgement, Status, Trouble};
 pub use calls::NO_ANSWER;
 use pairs::Pairs;
 pub use service::Service;
-use topology::topology;
+pub use topology::is_point_to_point;
+use topology::{given, network, topology};
 pub use wait::outcome;
 
 /// For packets that are sent to see where they go, answered or not: the second is a
@@ -100,6 +101,11 @@ impl<'a> Scene<'a> {
         let topology = topology(&cx.config)?.flyweights(fresh);
         let mut lab = Lab::build(&cx.sandbox, topology)?;
         lab.prepare_router(cx.rng.next_u32())?;
+        for line in 0..cx.lines().len() {
+            if cx.lines()[line].dynamic {
+                lab.lease(line)?;
+            }
+        }
         let traffic = lab.traffic(Options::default())?;
         let pairs = Pairs::new(cx, &lab);
         let overflows = lab.neighbour_overflows()?;
@@ -322,6 +328,36 @@ impl<'a> Scene<'a> {
             modem.set("ipv4/icmp_echo_ignore_all", "1")?;
         }
         Ok(())
+    }
+
+    /// The provider gives a dynamic line the address with this number in the network with this
+    /// number, whose gateway has the number 1.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn move_line(&mut self, line: usize, net: u8, host: u8) -> Result<Instant, Trouble> {
+        let address = network(given(net, host));
+        let what = format!("{}: gets {address}", self.name(line));
+        self.cx.events.note(what);
+        let at = Instant::now();
+        self.lab.change_lease(line, address, given(net, 1))?;
+        Ok(at)
+    }
+
+    /// A dynamic line's lease is renewed by a client that takes the address away and puts it back.
+    ///
+    /// # Errors
+    ///
+    /// If the lab cannot.
+    pub fn renew_line(&mut self, line: usize) -> Result<Instant, Trouble> {
+        self.cx
+            .events
+            .note(format!("{}: lease renewed", self.name(line)));
+        let at = Instant::now();
+        self.lab.end_lease(line)?;
+        self.lab.lease(line)?;
+        Ok(at)
     }
 
     /// The line's name.

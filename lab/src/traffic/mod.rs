@@ -83,6 +83,8 @@ pub struct Traffic {
     ports: Ports,
     /// The router's end of each line.
     cards: Vec<Mac>,
+    /// Of each line, whether its modem hears on its cable what is for others too.
+    on_hub: Vec<bool>,
 }
 
 impl Lab {
@@ -112,12 +114,14 @@ impl Lab {
         }
         let mut servers = Vec::new();
         let mut taps = Vec::new();
+        let mut on_hub = Vec::new();
         for modem in &self.modems {
             servers.push((&self.internet, &modem.internet_card, packet::IPV4, 4096));
             if options.capture {
                 // All protocols: only such a capture comes before a silent modem's drop.
                 taps.push((&modem.host, &modem.lan, packet::ALL, 16384));
             }
+            on_hub.push(modem.on_hub);
         }
         let [ports, servers, taps] = open_all([ports, servers, taps])?;
         let uplink = |modem: &Modem| (modem.internet_card.mac, modem.isp.mac);
@@ -135,6 +139,7 @@ impl Lab {
                 .iter()
                 .map(|modem| modem.router_card.mac)
                 .collect(),
+            on_hub,
         })
     }
 }
@@ -417,7 +422,12 @@ impl Traffic {
     }
 
     fn work(&mut self) -> io::Result<bool> {
-        let Self { flows, ports, .. } = self;
+        let Self {
+            flows,
+            ports,
+            on_hub,
+            ..
+        } = self;
         let mut happened = flows.begin_waiting(ports);
         for port in ports.all() {
             port.flush()?;
@@ -435,8 +445,13 @@ impl Traffic {
         }
         for (line, tap) in ports.taps.iter_mut().enumerate() {
             happened |= tap.read(|seen, _| {
-                // Also what is for another address: it has left the line.
-                if seen.direction != Direction::Out {
+                // Also what is for another address: it has left the line, unless others are there.
+                let by_line = match seen.direction {
+                    Direction::Out => false,
+                    Direction::In => true,
+                    _ => !on_hub[line],
+                };
+                if by_line {
                     flows.note(line, seen.bytes, seen.time);
                 }
             });

@@ -1,0 +1,209 @@
+//! What lines have now, by what a kernel holds.
+
+use super::*;
+use crate::desired::desired;
+use crate::difference::difference;
+use crate::state::{Link, Rule};
+
+const DYNAMIC: &str = include_str!("../../fixtures/configs/dynamic.toml");
+
+fn config() -> Config {
+    Config::parse(DYNAMIC, "dynamic.toml").unwrap()
+}
+
+/// A kernel after a DHCP client has been at work on eth1 and eth2.
+fn leased(addresses: &[(&str, &str)], gateways: &[(&str, &str)]) -> State {
+    let card = Link {
+        up: true,
+        cleared: false,
+        arp: true,
+    };
+    let mut state = State::default();
+    for interface in ["lo", "eth0", "eth1", "eth2"] {
+        state.links.insert(interface.to_owned(), card);
+    }
+    let address = |(rank, (interface, net)): (usize, &(&str, &str))| Address {
+        rank,
+        ..Address::new(*interface, net.parse().unwrap())
+    };
+    state.addresses = addresses.iter().enumerate().map(address).collect();
+    for (metric, (interface, gateway)) in (100..).zip(gateways) {
+        state
+            .routes
+            .push(default(TABLE_MAIN, metric, interface, gateway));
+    }
+    state
+}
+
+fn default(table: u32, metric: u32, interface: &str, gateway: &str) -> Route {
+    let hop = Hop {
+        gateway: gateway.parse().ok(),
+        interface: interface.to_owned(),
+        onlink: false,
+        weight: 1,
+    };
+    let target = Target::Hops {
+        hops: vec![hop],
+        source: None,
+    };
+    Route::new(table, metric, target)
+}
+
+fn usual() -> State {
+    leased(
+        &[("eth1", "100.64.1.2/24"), ("eth2", "100.64.2.2/24")],
+        &[("eth1", "100.64.1.1"), ("eth2", "100.64.2.1")],
+    )
+}
+
+/// Address, gateway and what lacks of the first line.
+fn first(found: &State) -> (String, String, Option<Lack>) {
+    let now = resolve(&config(), found);
+    let line = &now.config.lines[0];
+    (
+        line.address.map(|net| net.to_string()).unwrap_or_default(),
+        line.gateway
+            .map(|address| address.to_string())
+            .unwrap_or_default(),
+        now.lacking.get(&line.name).copied(),
+    )
+}
+
+fn has(address: &str, gateway: &str) -> (String, String, Option<Lack>) {
+    (address.to_owned(), gateway.to_owned(), None)
+}
+
+/// What the kernel holds after `apply` beside that.
+fn applied(mut found: State) -> State {
+    let now = resolve(&config(), &found);
+    let wanted = desired(&now.config, &now.verdicts(&Verdicts::default()));
+    found.rules = wanted.rules;
+    found.routes.extend(wanted.routes);
+    found.firewall = wanted.firewall;
+    found
+}
+
+#[test]
+fn the_interface_and_main_tell_address_and_gateway() {
+    assert_eq!(first(&usual()), has("100.64.1.2/24", "100.64.1.1"));
+}
+
+#[test]
+fn of_several_addresses_the_first_in_the_gateway_s_network_counts() {
+    let mut found = leased(
+        &[
+            ("eth1", "10.0.0.5/8"),
+            ("eth1", "100.64.1.9/24"),
+            ("eth1", "100.64.1.2/24"),
+        ],
+        &[("eth1", "100.64.1.1")],
+    );
+    assert_eq!(first(&found), has("100.64.1.9/24", "100.64.1.1"));
+    let Target::Hops { source, .. } = &mut found.routes[0].target else {
+        panic!("hops")
+    };
+    *source = Some([100, 64, 1, 2].into());
+    assert_eq!(first(&found), has("100.64.1.2/24", "100.64.1.1"));
+}
+
+#[test]
+fn a_line_that_waits_for_its_lease_is_left_out() {
+    let found = leased(&[], &[]);
+    let now = resolve(&config(), &found);
+    assert_eq!(now.lacking.len(), 2);
+    let wanted = desired(&now.config, &now.verdicts(&Verdicts::default()));
+    assert!(wanted.routes.iter().all(|route| route.hops().is_empty()));
+    let without_gateway = leased(&[("eth1", "100.64.1.2/24")], &[]);
+    assert_eq!(first(&without_gateway).2, Some(Lack::Gateway));
+}
+
+#[test]
+fn a_point_to_point_link_needs_no_gateway() {
+    let mut found = leased(&[("eth1", "100.64.1.2/32")], &[]);
+    found.links.get_mut("eth1").unwrap().arp = false;
+    assert_eq!(first(&found), has("100.64.1.2/32", ""));
+}
+
+#[test]
+fn an_address_that_the_lan_has_too_is_no_use() {
+    let found = leased(&[("eth1", "192.0.2.77/24")], &[("eth1", "192.0.2.1")]);
+    assert_eq!(first(&found).2, Some(Lack::Room));
+}
+
+#[test]
+fn a_gateway_beyond_the_network_is_on_the_link() {
+    let found = leased(&[("eth1", "100.64.1.2/32")], &[("eth1", "10.9.9.9")]);
+    let now = resolve(&config(), &found);
+    assert!(now.config.lines[0].onlink && now.lacking.get("dsl1").is_none());
+}
+
+#[test]
+fn a_gateway_that_somebody_took_out_of_main_is_remembered_with_its_address() {
+    let mut found = applied(usual());
+    found.routes.retain(|route| route.table != TABLE_MAIN);
+    assert_eq!(first(&found), has("100.64.1.2/24", "100.64.1.1"));
+    found.addresses = leased(&[("eth1", "100.64.7.2/24")], &[]).addresses;
+    assert_eq!(first(&found).2, Some(Lack::Gateway));
+}
+
+#[test]
+fn a_lost_address_is_remembered_until_another_comes() {
+    let mut found = applied(usual());
+    let held = found.addresses.clone();
+    found
+        .addresses
+        .retain(|address| address.interface != "eth1");
+    let (address, _, lack) = first(&found);
+    assert_eq!(
+        (address.as_str(), lack),
+        ("100.64.1.2/32", Some(Lack::Address))
+    );
+    let now = resolve(&config(), &found);
+    let wanted = desired(&now.config, &now.verdicts(&Verdicts::default()));
+    assert_eq!(
+        wanted.firewall, found.firewall,
+        "its connections are not touched"
+    );
+    found.addresses = held;
+    assert_eq!(first(&found), has("100.64.1.2/24", "100.64.1.1"));
+}
+
+#[test]
+fn a_pin_is_not_taken_for_the_line_s_address() {
+    let mut found = leased(&[], &[]);
+    found.rules.push(Rule {
+        from: Some("192.0.2.9/32".parse().unwrap()),
+        ..Rule::new(221, 201)
+    });
+    assert_eq!(first(&found).0, "");
+}
+
+#[test]
+fn another_address_moves_that_line_only_and_ends_what_had_the_old_one() {
+    let mut found = applied(usual());
+    found.addresses =
+        leased(&[("eth1", "100.64.9.7/24"), ("eth2", "100.64.2.2/24")], &[]).addresses;
+    found.routes[0] = default(TABLE_MAIN, 100, "eth1", "100.64.9.1");
+    let now = resolve(&config(), &found);
+    let mut wanted = desired(&now.config, &now.verdicts(&Verdicts::default()));
+    wanted.settings.clear();
+    wanted.addresses.clear();
+    let changes = difference(&found, &wanted).to_string();
+    let steps: Vec<&str> = changes
+        .lines()
+        .filter(|line| line.starts_with("ip ") || line.starts_with("conntrack"))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "ip route replace default via 100.64.9.1 dev eth1 src 100.64.9.7 proto static table 201",
+            "ip route replace default via 100.64.2.1 dev eth2 proto static table 222",
+            "ip rule add prio 201 from 100.64.9.7/32 table 201 protocol 222",
+            "ip route replace default proto static table 222 nexthop via 100.64.9.1 dev eth1 weight \
+             1 nexthop via 100.64.2.1 dev eth2 weight 1",
+            "ip rule del prio 201 from 100.64.1.2/32 table 201 protocol 222",
+            "conntrack -D -f ipv4 -m 0x100/0x3f00 -q 100.64.1.2 || true",
+            "conntrack -D -f ipv4 -m 0x100/0x3f00 -d 100.64.1.2 || true",
+        ]
+    );
+}

@@ -2,14 +2,17 @@
 //! restored.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use multiwan_kernel::nft::Statement;
 
 use crate::config::Config;
-use crate::difference::{Changes, difference};
+use crate::difference::{Changes, Step, difference};
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::reconcile::all_or_none;
+use crate::reconcile::{all_or_none, undo};
 use crate::record::{Content, Record};
-use crate::state::{Hop, Rule, State, TABLE_MAIN};
+use crate::state::{Address, GlobalSetting, Hop, Rule, Setting, State, TABLE_MAIN};
 
 /// What [`down`] did.
 #[derive(Debug)]
@@ -34,8 +37,8 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
         .unwrap_or_default();
     let found = kernel.read().await?;
     let before = before(&found, &content, config);
-    let changes = difference(&before, &found).inverse();
-    all_or_none(kernel, &changes).await?;
+    let changes = back(&before, found.clone());
+    make(kernel, &found, &before, &changes).await?;
     let remembered = record.is_some();
     if let Some(record) = record {
         // Left behind, it would say of what is gone that it is multiwan's; harmless.
@@ -45,6 +48,67 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
         changes,
         remembered,
     })
+}
+
+/// The steps from what is `found` to what was `before`: those that lead there, taken back.
+fn back(before: &State, mut found: State) -> Changes {
+    // As if the addresses that come back had been left over.
+    for address in before.addresses.difference(&found.addresses.clone()) {
+        if let Some(link) = found.links.get_mut(&address.interface) {
+            link.cleared = true;
+        }
+    }
+    difference(before, &found).inverse()
+}
+
+/// Does the steps, or none. Until the firewall goes, it drops what leaves main's way with the
+/// address of a line that is another way; from then on nothing does, so that the connections with
+/// such an address are forgotten before.
+async fn make(
+    kernel: &mut Kernel,
+    found: &State,
+    before: &State,
+    changes: &Changes,
+) -> Result<(), Error> {
+    let steps = changes.steps();
+    let removal = |step: &Step| matches!(step, Step::Firewall { to: None, .. });
+    let at = steps.iter().position(removal).unwrap_or(steps.len());
+    let (first, rest) = steps.split_at(at);
+    all_or_none(kernel, first).await?;
+    let forgotten = match astray(found, before) {
+        Some((mask, kept)) => kernel.forget_connections(mask, &kept),
+        None => Ok(()),
+    };
+    let done = match forgotten {
+        Ok(()) => all_or_none(kernel, rest).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Err(cause) => Err(undo(kernel, first, cause).await),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The bits of connections' marks that are multiwan's, and the addresses that connections may keep:
+/// those of the card that main leads to. None where it leads nowhere.
+fn astray(found: &State, before: &State) -> Option<(u32, BTreeSet<Ipv4Addr>)> {
+    let in_main = before.routes.iter().filter(|r| r.table == TABLE_MAIN);
+    let default = in_main.min_by_key(|route| route.metric)?;
+    let by_main = |address: &&Address| {
+        let mut hops = default.hops().iter();
+        hops.any(|hop| hop.interface == address.interface)
+    };
+    let kept = before.addresses.iter().filter(by_main);
+    let kept = kept.map(|address| address.address.addr()).collect();
+    let chains = found.firewall.iter().flat_map(|table| &table.chains);
+    let mut statements = chains
+        .flat_map(|chain| &chain.rules)
+        .flat_map(|rule| &rule.statements);
+    let mask = statements.find_map(|statement| match statement {
+        Statement::SetConntrackMark(mark) => Some(mark.mask()),
+        _ => None,
+    })?;
+    Some((mask, kept))
 }
 
 /// What the kernel held before `apply`, as far as it is known.
@@ -58,15 +122,19 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
     before
         .addresses
         .retain(|address| !content.addresses.contains(address));
+    let returning = |address: &&Address| before.links.contains_key(&address.interface);
+    let removed = content.removed.iter().filter(returning).cloned();
+    before.addresses.extend(removed.collect::<Vec<_>>());
     for (setting, value) in &mut before.settings {
         let path = setting.path();
         // What others have set since is theirs.
         if let Some(known) = content.settings.iter().find(|known| known.setting == path)
-            && setting.holds(*value, known.put)
+            && known.put.iter().any(|&put| setting.holds(*value, put))
         {
             *value = known.found;
         }
     }
+    forwarding_of_new_devices(&mut before, found, content);
     let tables = tables(found, content, config);
     before.rules.retain(|rule| !rule.is_ours());
     before.routes.retain(|route| !tables.contains(&route.table));
@@ -78,6 +146,24 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
     before.routes.extend(restored.cloned());
     before.firewall = None;
     before
+}
+
+/// Devices that have come since would not be forwarded from, had `ip_forward` stayed as it was.
+fn forwarding_of_new_devices(before: &mut State, found: &State, content: &Content) {
+    let forwarding = Setting::Global(GlobalSetting::Forwarding);
+    let value = |state: &State| state.settings.get(&forwarding).copied();
+    let (Some(then), Some(now)) = (value(before), value(found)) else {
+        return;
+    };
+    let known = |setting: &Setting| {
+        let path = setting.path();
+        content.settings.iter().any(|known| known.setting == path)
+    };
+    for (setting, value) in &mut before.settings {
+        if then != now && setting.set_by_forwarding(now) == Some(*value) && !known(setting) {
+            *value = setting.set_by_forwarding(then).unwrap_or(*value);
+        }
+    }
 }
 
 fn tables(found: &State, content: &Content, config: Option<&Config>) -> BTreeSet<u32> {

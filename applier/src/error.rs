@@ -107,6 +107,16 @@ impl Error {
         }
     }
 
+    /// Whether the kernel may have done what it did not answer for: it has no memory for the answer
+    /// (`ENOBUFS`), or the connection to it is lost.
+    pub(crate) fn outcome_is_unknown(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ENOBUFS | Errno::ENOTCONN))
+    }
+
+    pub(crate) fn is_already_there(&self) -> bool {
+        self.errno() == Some(Errno::EEXIST)
+    }
+
     fn errno(&self) -> Option<Errno> {
         match self {
             Self::Netfilter(error) => error.errno(),

@@ -2,12 +2,14 @@
 
 use crate::config::Config;
 use crate::desired::desired;
-use crate::difference::{Changes, Step, Unfeasible, difference, feasible};
+use crate::difference::{
+    Changes, Remembered, Step, Unfeasible, difference, difference_within, feasible,
+};
 use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::record::Record;
 use crate::resolve::{Resolved, resolve};
-use crate::state::State;
+use crate::state::{Address, State};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead, and
@@ -58,7 +60,7 @@ pub async fn keep(
     }
     let mut wanted = desired(config, &verdicts);
     wanted.links.retain(|interface, _| !down(interface));
-    let changes = difference(found, &feasible(wanted, found)?);
+    let changes = change(config, found, feasible(wanted, found)?);
     make(kernel, config, found, changes).await
 }
 
@@ -78,13 +80,42 @@ async fn make(
     if let Some(record) = &mut record {
         let _ = record.remember(config, found, &changes);
     }
-    let done = all_or_none(kernel, &changes).await;
-    if let (Err(error), Some(record), Some(before)) = (&done, &mut record, before)
-        && !matches!(error, Error::HalfDone { .. })
-    {
-        let _ = record.put(before);
+    let done = all_or_none(kernel, changes.steps()).await;
+    if let (Some(record), Some(before)) = (&mut record, before) {
+        let _ = match &done {
+            Ok(()) => record.settle(config, &changes),
+            // What is left is found by the next change, or by `down`.
+            Err(Error::HalfDone { .. }) => Ok(()),
+            Err(_) => record.put(before),
+        };
     }
     done.map(|()| changes)
+}
+
+/// The steps to what is wanted, and away from what was put there, also by a change that was cut off,
+/// and is no longer described.
+fn change(config: &Config, found: &State, mut wanted: State) -> Changes {
+    let Ok(record) = Record::open() else {
+        return difference(found, &wanted);
+    };
+    let content = record.content();
+    for (setting, value) in &found.settings {
+        if !wanted.settings.contains_key(setting)
+            && let Some(before) = content.before(setting, *value)
+        {
+            wanted.settings.insert(setting.clone(), before);
+        }
+    }
+    let described = |interface: &str| {
+        config.lans.iter().any(|lan| lan.interface == interface)
+            || config.lines.iter().any(|line| line.interface == interface)
+    };
+    let left = |address: &&Address| !described(&address.interface);
+    let remembered = Remembered {
+        tables: content.tables.clone(),
+        addresses: content.addresses.iter().filter(left).cloned().collect(),
+    };
+    difference_within(&remembered, found, &wanted)
 }
 
 /// What [`reconcile`] would change now.
@@ -110,7 +141,7 @@ fn compare(config: &Config, verdicts: &Verdicts, found: &State) -> Result<Change
         return Err(Unfeasible::NoGateway(line.name.clone()).into());
     }
     let wanted = feasible(desired(&now.config, &now.verdicts(verdicts)), found)?;
-    Ok(difference(found, &wanted))
+    Ok(change(&now.config, found, wanted))
 }
 
 /// Verdicts for a start: lines whose interfaces are not there are dead, the others up.
@@ -139,26 +170,34 @@ fn writable(kernel: &Kernel, changes: &Changes) -> Result<(), Error> {
 }
 
 /// Does all steps, or none: where one is refused, those before are taken back.
-pub(crate) async fn all_or_none(kernel: &mut Kernel, changes: &Changes) -> Result<(), Error> {
-    for (at, step) in changes.steps().iter().enumerate() {
+pub(crate) async fn all_or_none(kernel: &mut Kernel, steps: &[Step]) -> Result<(), Error> {
+    for (at, step) in steps.iter().enumerate() {
         if let Err(cause) = kernel.execute(step).await {
-            return Err(undo(kernel, &changes.steps()[..at], cause).await);
+            let done = at + usize::from(cause.outcome_is_unknown());
+            return Err(undo(kernel, &steps[..done], cause).await);
         }
     }
     Ok(())
 }
 
 /// Takes back as much as can be, last step first.
-async fn undo(kernel: &mut Kernel, done: &[Step], cause: Error) -> Error {
+pub(crate) async fn undo(kernel: &mut Kernel, done: &[Step], cause: Error) -> Error {
     let mut left = None;
     for step in done.iter().rev() {
-        if let Err(error) = kernel.execute(&step.inverse()).await {
-            left.get_or_insert(error);
+        match kernel.execute(&step.inverse()).await {
+            // It was not done in the first place.
+            Err(error) if error.is_already_there() => {}
+            Err(error) => {
+                left.get_or_insert(error);
+            }
+            Ok(()) => {}
         }
     }
-    match left {
-        None => cause,
-        Some(left) => Error::HalfDone {
+    match (cause, left) {
+        // What was named first is left in any case.
+        (cause @ Error::HalfDone { .. }, _) => cause,
+        (cause, None) => cause,
+        (cause, Some(left)) => Error::HalfDone {
             cause: Box::new(cause),
             left: Box::new(left),
         },

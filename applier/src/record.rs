@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::difference::{Changes, Step};
 use crate::runtime::Directory;
-use crate::state::{Address, Route, Setting, State};
+use crate::state::{Address, DeviceSetting, GlobalSetting, Route, Setting, State};
 
 const FILE: &str = "record.json";
 
@@ -29,6 +29,9 @@ pub struct Content {
     pub links: BTreeSet<String>,
     /// Addresses that were not there.
     pub addresses: BTreeSet<Address>,
+    /// Addresses that were there on a line's interface, left over from an earlier set-up, and had
+    /// to go.
+    pub removed: BTreeSet<Address>,
     /// Tables that were filled.
     pub tables: BTreeSet<u32>,
     /// Default routes that were in those tables before.
@@ -44,8 +47,8 @@ pub struct Overwritten {
     pub setting: String,
     /// What it said before multiwan changed it for the first time.
     pub found: u32,
-    /// What multiwan set it to.
-    pub put: u32,
+    /// What multiwan set it to: several values while it is being changed from one to another.
+    pub put: BTreeSet<u32>,
 }
 
 impl Record {
@@ -75,7 +78,8 @@ impl Record {
     }
 
     /// Remembers what `changes` are about to overwrite and put, and what was `found`, before they
-    /// are made: killed in the middle, what was not done yet is found as it is recorded.
+    /// are made. Killed in the middle, some of it may not be done yet and some of what was there
+    /// before not gone: both are remembered until [`settle`](Self::settle).
     ///
     /// # Errors
     ///
@@ -86,7 +90,16 @@ impl Record {
         found: &State,
         changes: &Changes,
     ) -> io::Result<()> {
-        self.put(self.content.after(config, found, changes))
+        self.put(self.content.during(config, found, changes))
+    }
+
+    /// Forgets what `changes`, which are made, have taken away.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be written.
+    pub fn settle(&mut self, config: &Config, changes: &Changes) -> io::Result<()> {
+        self.put(self.content.after(config, changes))
     }
 
     /// Makes it say what it said before, when what it says was taken back.
@@ -118,49 +131,101 @@ impl Record {
 }
 
 impl Content {
-    fn after(&self, config: &Config, found: &State, changes: &Changes) -> Self {
-        let mut after = self.clone();
+    /// What a setting that is not described any more said before, where multiwan put there what it
+    /// says now. Not forwarding, nor what was only needed for a change: `down` restores those.
+    pub(crate) fn before(&self, setting: &Setting, value: u32) -> Option<u32> {
+        let stays = match setting {
+            Setting::Global(GlobalSetting::Forwarding)
+            | Setting::Device(_, DeviceSetting::PromoteSecondaries) => true,
+            setting => setting.set_by_forwarding(0).is_some(),
+        };
+        let path = setting.path();
+        let known = self.settings.iter().find(|known| known.setting == path)?;
+        let put = known.put.iter().any(|&put| setting.holds(value, put));
+        (put && !stays).then_some(known.found)
+    }
+
+    fn during(&self, config: &Config, found: &State, changes: &Changes) -> Self {
+        let mut during = self.clone();
         for step in changes.steps() {
             match step {
-                Step::Set { setting, from, to } => after.overwrite(setting, *from, *to),
+                Step::Set { setting, from, to } => {
+                    during.overwrite(setting, *from, *to);
+                    if *setting == Setting::Global(GlobalSetting::Forwarding) {
+                        during.overwrite_by_forwarding(found, *to);
+                    }
+                }
                 Step::Link {
                     interface,
                     up: true,
                 } => {
-                    after.links.insert(interface.clone());
+                    during.links.insert(interface.clone());
                 }
-                Step::AddAddress(address) => {
-                    after.addresses.insert(address.clone());
+                Step::AddAddress(address) if !self.removed.contains(address) => {
+                    during.addresses.insert(address.clone());
                 }
-                Step::RemoveAddress(address) => {
-                    after.addresses.remove(address);
+                Step::RemoveAddress(address) if !self.addresses.contains(address) => {
+                    during.removed.insert(address.clone());
                 }
                 _ => {}
             }
         }
         for table in config.tables() {
-            if after.tables.insert(table) {
+            if during.tables.insert(table) {
                 let there = found.routes.iter().filter(|route| route.table == table);
-                after.routes.extend(there.cloned());
+                during.routes.extend(there.cloned());
             }
         }
-        after.numbers = config
-            .lines
-            .iter()
-            .map(|l| (l.name.clone(), l.number))
-            .collect();
+        let numbers = config.lines.iter().map(|l| (l.name.clone(), l.number));
+        during.numbers.extend(numbers);
+        during
+    }
+
+    fn after(&self, config: &Config, changes: &Changes) -> Self {
+        let mut after = self.clone();
+        for step in changes.steps() {
+            match step {
+                Step::Set { setting, to, .. } => {
+                    let path = setting.path();
+                    let known = after.settings.iter_mut().find(|k| k.setting == path);
+                    if let Some(known) = known {
+                        known.put = BTreeSet::from([*to]);
+                    }
+                }
+                Step::RemoveAddress(address) => {
+                    after.addresses.remove(address);
+                }
+                Step::AddAddress(address) => {
+                    after.removed.remove(address);
+                }
+                _ => {}
+            }
+        }
+        after.tables = config.tables().collect();
+        let described = |name: &String, _: &mut u8| config.lines.iter().any(|l| l.name == *name);
+        after.numbers.retain(described);
         after
     }
 
     fn overwrite(&mut self, setting: &Setting, found: u32, put: u32) {
         let path = setting.path();
         match self.settings.iter_mut().find(|known| known.setting == path) {
-            Some(known) => known.put = put,
+            Some(known) => {
+                known.put.insert(put);
+            }
             None => self.settings.push(Overwritten {
                 setting: path,
                 found,
-                put,
+                put: BTreeSet::from([put]),
             }),
+        }
+    }
+
+    fn overwrite_by_forwarding(&mut self, found: &State, forwards: u32) {
+        for (setting, &value) in &found.settings {
+            if let Some(put) = setting.set_by_forwarding(forwards) {
+                self.overwrite(setting, value, put);
+            }
         }
     }
 }

@@ -31,6 +31,11 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
     }
     if !config.lans.is_empty() {
         global(GlobalSetting::Forwarding, 1);
+        // Where that is so already, somebody may have taken a card out.
+        let cards = config.lans.iter().map(|lan| &lan.interface);
+        for card in cards.chain(config.lines.iter().map(|line| &line.interface)) {
+            settings.insert(Setting::Device(card.clone(), DeviceSetting::Forwarding), 1);
+        }
     }
     for line in &config.lines {
         let interface = || line.interface.clone();

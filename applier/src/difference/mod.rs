@@ -72,9 +72,25 @@ impl fmt::Display for Changes {
 /// The steps from `found` to `wanted`. Nothing of `found` that is not multiwan's is touched, but
 /// addresses on interfaces that are [cleared](crate::state::Link::cleared).
 pub fn difference(found: &State, wanted: &State) -> Changes {
+    difference_within(&Remembered::default(), found, wanted)
+}
+
+/// What is known to be multiwan's beyond what can be seen: a change that is cut off between the rules
+/// of a line and its routes leaves a table that nothing asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Remembered {
+    /// Tables.
+    pub tables: BTreeSet<u32>,
+    /// Addresses on interfaces that are no longer described.
+    pub addresses: BTreeSet<Address>,
+}
+
+/// As [`difference`], where this is known.
+pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State) -> Changes {
     let mut steps = Vec::new();
     let (forwarding, settings) = settings(found, wanted);
-    let left_over = left_over_addresses(found, wanted);
+    let forwarding = with_side_effects(found, forwarding);
+    let left_over = left_over_addresses(remembered, found, wanted);
     steps.extend(settings);
     steps.extend(keep_secondaries(found, wanted, &left_over));
     steps.extend(links(found, wanted));
@@ -98,7 +114,10 @@ pub fn difference(found: &State, wanted: &State) -> Changes {
     );
     steps.extend(last);
     steps.extend(left_over_rules(found, wanted));
-    steps.extend(left_over_routes(found, wanted).filter(|step| Some(step) != leave.as_ref()));
+    steps.extend(
+        left_over_routes(&remembered.tables, found, wanted)
+            .filter(|step| Some(step) != leave.as_ref()),
+    );
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
     steps.extend(forget(found, wanted));
     Changes(steps)
@@ -116,7 +135,43 @@ fn settings(found: &State, wanted: &State) -> (Vec<Step>, Vec<Step>) {
         (!setting.holds(from, to)).then_some(step)
     });
     let forwarding = Setting::Global(GlobalSetting::Forwarding);
-    differing.partition(|step| matches!(step, Step::Set { setting, .. } if *setting == forwarding))
+    let value = |state: &State| state.settings.get(&forwarding).copied();
+    let written = value(wanted).is_some_and(|to| value(found) != Some(to));
+    let differing = differing.filter(move |step| match step {
+        // These come with it.
+        Step::Set { setting, .. } => !(written && setting.set_by_forwarding(0).is_some()),
+        _ => true,
+    });
+    let forwarding = Setting::Global(GlobalSetting::Forwarding);
+    differing.partition(|step| match step {
+        Step::Set { setting, .. } => {
+            *setting == forwarding || setting.set_by_forwarding(0).is_some()
+        }
+        _ => false,
+    })
+}
+
+/// Writing `ip_forward` sets `forwarding` of all devices and of those to come, and whether redirects
+/// are heeded (`inet_forward_change` in `net/ipv4/devinet.c`). What that overwrites and writing the
+/// old value would not bring back is set first, so that taking the steps back brings it back last.
+fn with_side_effects(found: &State, forwarding: Vec<Step>) -> Vec<Step> {
+    let Some(&Step::Set {
+        setting: Setting::Global(GlobalSetting::Forwarding),
+        from,
+        to,
+    }) = forwarding.first()
+    else {
+        return forwarding;
+    };
+    let effects = found.settings.iter().filter_map(|(setting, &found)| {
+        let set = |forwards| setting.set_by_forwarding(forwards);
+        (found != set(from)?).then_some(Step::Set {
+            setting: setting.clone(),
+            from: found,
+            to: set(to)?,
+        })
+    });
+    effects.chain(forwarding.clone()).collect()
 }
 
 fn links(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
@@ -139,7 +194,7 @@ fn new_addresses(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
         .map(Step::AddAddress)
 }
 
-fn left_over_addresses(found: &State, wanted: &State) -> Vec<Address> {
+fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -> Vec<Address> {
     let cleared = |address: &&Address| {
         wanted
             .links
@@ -149,7 +204,7 @@ fn left_over_addresses(found: &State, wanted: &State) -> Vec<Address> {
     found
         .addresses
         .difference(&wanted.addresses)
-        .filter(cleared)
+        .filter(|address| cleared(address) || remembered.addresses.contains(address))
         .cloned()
         .collect()
 }
@@ -290,10 +345,14 @@ fn left_over_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> 
         .map(Step::RemoveRule)
 }
 
-/// Default routes in tables that are multiwan's: those described, and those that a rule of
-/// multiwan's asks for.
-fn left_over_routes(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
-    let tables = tables(found, wanted);
+/// Default routes in tables that are multiwan's: those described, those that a rule of
+/// multiwan's asks for, and those remembered.
+fn left_over_routes(
+    remembered: &BTreeSet<u32>,
+    found: &State,
+    wanted: &State,
+) -> impl Iterator<Item = Step> {
+    let tables = tables(remembered, found, wanted);
     let mut kept: Vec<&Route> = Vec::new();
     let left_over = found.routes.iter().filter(move |there| {
         // A second route in one place is left over too: only the first can be replaced.
@@ -305,7 +364,7 @@ fn left_over_routes(found: &State, wanted: &State) -> impl Iterator<Item = Step>
     left_over.cloned().map(Step::RemoveRoute)
 }
 
-fn tables(found: &State, wanted: &State) -> BTreeSet<u32> {
+fn tables(remembered: &BTreeSet<u32>, found: &State, wanted: &State) -> BTreeSet<u32> {
     let described = wanted.routes.iter().map(|route| route.table);
     let asked_for = found
         .rules
@@ -314,6 +373,7 @@ fn tables(found: &State, wanted: &State) -> BTreeSet<u32> {
         .map(|rule| rule.table);
     described
         .chain(asked_for)
+        .chain(remembered.iter().copied())
         .filter(|table| *table != TABLE_MAIN)
         .collect()
 }

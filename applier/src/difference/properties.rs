@@ -1,15 +1,16 @@
 //! What holds for all pairs of states, on a model of a kernel that does as it is told.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use proptest::prelude::*;
 
-use super::{Step, difference};
+use super::{Remembered, Step, difference, difference_within};
 use crate::config::{Config, Established, Keepalive, Kernel, Lan, Line, Spread};
 use crate::desired::desired;
-use crate::state::{Link, Rule, Setting, State, TABLE_MAIN};
+use crate::state::{DeviceSetting, GlobalSetting, Link, Rule, Setting, State, TABLE_MAIN};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// Up to six lines on up to three cards, each up or dead, with or without a LAN.
@@ -93,15 +94,18 @@ fn fresh() -> State {
         }],
         ..State::default()
     };
-    for global in crate::state::GlobalSetting::ALL {
+    for global in GlobalSetting::ALL {
         state.settings.insert(Setting::Global(global), 0);
     }
     for interface in interfaces {
-        for setting in crate::state::DeviceSetting::ALL {
+        for setting in DeviceSetting::ALL {
             state
                 .settings
                 .insert(Setting::Device(interface.to_owned(), setting), 0);
         }
+        // As somebody has it who forwards by one device only.
+        let forwarding = Setting::Device("eth1".to_owned(), DeviceSetting::Forwarding);
+        state.settings.insert(forwarding, 1);
         for setting in crate::state::NeighbourSetting::ALL {
             state
                 .settings
@@ -115,6 +119,11 @@ fn fresh() -> State {
 fn execute(state: &mut State, step: &Step) {
     match step {
         Step::Set { setting, to, .. } => {
+            if *setting == Setting::Global(GlobalSetting::Forwarding) {
+                for (setting, value) in &mut state.settings {
+                    *value = setting.set_by_forwarding(*to).unwrap_or(*value);
+                }
+            }
             *state.settings.get_mut(setting).expect("a known setting") = *to;
         }
         Step::Link { interface, up } => {
@@ -178,6 +187,15 @@ fn sorted(mut state: State) -> State {
     state
 }
 
+/// What decides where packets go.
+fn routing(state: State) -> State {
+    State {
+        addresses: BTreeSet::new(),
+        settings: BTreeMap::new(),
+        ..sorted(state)
+    }
+}
+
 proptest! {
     #[test]
     fn from_anything_to_anything_in_one_go(first in situation(), second in situation()) {
@@ -198,10 +216,19 @@ proptest! {
         let changes = difference(&applied, &second);
         let done = at.index(changes.steps().len() + 1);
         let killed = run(&applied, &changes.steps()[..done]);
-        let finished = run(&killed, difference(&killed, &second).steps());
-        prop_assert_eq!(difference(&finished, &second).to_string(), "");
-        let back = run(&killed, difference(&killed, &first).steps());
-        prop_assert_eq!(difference(&back, &first).to_string(), "");
+        let undisturbed = run(&applied, changes.steps());
+        // As it is remembered.
+        let routes = first.routes.iter().chain(&second.routes);
+        let remembered = Remembered {
+            tables: routes.map(|route| route.table).collect(),
+            ..Remembered::default()
+        };
+        let then = |wanted: &State| {
+            run(&killed, difference_within(&remembered, &killed, wanted).steps())
+        };
+        prop_assert_eq!(routing(then(&second)), routing(undisturbed));
+        prop_assert_eq!(difference(&then(&second), &second).to_string(), "");
+        prop_assert_eq!(difference(&then(&first), &first).to_string(), "");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Changes, Step, difference, feasible};
 use crate::config::Config;
 use crate::desired::desired;
-use crate::state::{GlobalSetting, Link, Route, Rule, Setting, State, Target};
+use crate::state::{DeviceSetting, GlobalSetting, Link, Route, Rule, Setting, State, Target};
 use crate::verdicts::{Verdict, Verdicts};
 
 const TWO_LINES: &str = include_str!("../../../fixtures/configs/two-lines.toml");
@@ -212,21 +212,36 @@ fn an_address_in_the_way_does_not_take_the_described_one_along() {
 #[test]
 fn forwarding_comes_after_the_firewall() {
     let mut found = applied();
-    found
-        .settings
-        .insert(Setting::Global(GlobalSetting::Forwarding), 0);
+    let forwarding = Setting::Global(GlobalSetting::Forwarding);
+    for (setting, value) in &mut found.settings {
+        if *setting == forwarding || setting.set_by_forwarding(0).is_some() {
+            *value = 0;
+        }
+    }
     found
         .settings
         .insert(Setting::Global(GlobalSetting::UseNeighbours), 0);
     found.firewall = None;
-    assert_eq!(
-        changes(&found, TWO_LINES),
-        [
-            "sysctl -w net.ipv4.fib_multipath_use_neigh=1",
-            "nft -f - <<'EOF'",
-            "sysctl -w net.ipv4.ip_forward=1",
-        ]
-    );
+    let steps = |found: &State| changes(found, TWO_LINES);
+    let [first, firewall] = [
+        "sysctl -w net.ipv4.fib_multipath_use_neigh=1",
+        "nft -f - <<'EOF'",
+    ];
+    let all = "sysctl -w net.ipv4.ip_forward=1";
+    assert_eq!(steps(&found), [first, firewall, all]);
+    // What is written with it, and would not come back with it, is written before it as well.
+    let card = Setting::Device("eth1".to_owned(), DeviceSetting::Forwarding);
+    found.settings.insert(card.clone(), 1);
+    let one = "sysctl -w net.ipv4.conf.eth1.forwarding=1";
+    assert_eq!(steps(&found), [first, firewall, one, all]);
+    // And a card that is left out of what is on already is let in.
+    found.settings.insert(card, 0);
+    found.settings.insert(forwarding, 1);
+    for card in ["eth0", "eth2"] {
+        let card = Setting::Device(card.to_owned(), DeviceSetting::Forwarding);
+        found.settings.insert(card, 1);
+    }
+    assert_eq!(steps(&found), [first, firewall, one]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the kernel holds: five dumps of rtnetlink, one table of nftables, four sysctls.
+//! What the kernel holds: five dumps of rtnetlink, one table of nftables, six sysctls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,7 +151,7 @@ impl Kernel {
         Ok(ranked.collect())
     }
 
-    async fn rules(&mut self) -> Result<Vec<crate::state::Rule>, Error> {
+    pub(super) async fn rules(&mut self) -> Result<Vec<crate::state::Rule>, Error> {
         let mut question = netlink_packet_route::rule::RuleMessage::default();
         question.header.family = AddressFamily::Inet;
         let answers = self

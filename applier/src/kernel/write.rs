@@ -1,5 +1,6 @@
 //! One step of a change, done.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use multiwan_kernel::nft::conntrack::Connection;
@@ -18,15 +19,7 @@ use crate::error::Error;
 use crate::state::Setting;
 
 impl Kernel {
-    /// Does one step.
-    ///
-    /// What is to be taken away may have gone already: the kernel removes addresses and routes
-    /// with what they depend on.
-    ///
-    /// # Errors
-    ///
-    /// When the kernel refuses it.
-    pub async fn execute(&mut self, step: &Step) -> Result<(), Error> {
+    pub(super) async fn perform(&mut self, step: &Step) -> Result<(), Error> {
         let done = match step {
             Step::Firewall { from, to } => {
                 return self
@@ -70,7 +63,20 @@ impl Kernel {
             },
             Step::AddRule(rule) => {
                 let message = RouteNetlinkMessage::NewRule(message::rule(rule));
-                self.change(message, NLM_F_CREATE | NLM_F_EXCL).await
+                let added = self
+                    .change(message.clone(), NLM_F_CREATE | NLM_F_EXCL)
+                    .await;
+                match added {
+                    // The kernel does not look at what a new rule leaves open: it takes any rule of
+                    // that priority and table for the same (`rule_exists` in net/core/fib_rules.c).
+                    Err(Refusal {
+                        errno: Errno::EEXIST,
+                        ..
+                    }) if !self.rules().await?.contains(rule) => {
+                        self.change(message, NLM_F_CREATE).await
+                    }
+                    added => added,
+                }
             }
             Step::RemoveRule(rule) => {
                 let message = RouteNetlinkMessage::DelRule(message::rule(rule));
@@ -96,6 +102,33 @@ impl Kernel {
             setting: setting.clone(),
             source,
         })
+    }
+
+    /// Forgets the connections with any of these bits in their mark that are translated, and not to
+    /// or from one of the addresses that are kept: their next packets begin new ones.
+    ///
+    /// # Errors
+    ///
+    /// When connection tracking does not answer or refuses.
+    pub fn forget_connections(
+        &mut self,
+        mark_bits: u32,
+        kept: &BTreeSet<Ipv4Addr>,
+    ) -> Result<(), Error> {
+        let connections = self.netfilter.connections().map_err(Error::Netfilter)?;
+        let astray = connections.iter().filter(|connection| {
+            let status = connection.status;
+            let by_source = status.source_nat() && !kept.contains(&connection.reply.destination);
+            let by_destination =
+                status.destination_nat() && !kept.contains(&connection.original.destination);
+            connection.mark & mark_bits != 0 && (by_source || by_destination)
+        });
+        for connection in astray {
+            self.netfilter
+                .forget(connection)
+                .map_err(Error::Netfilter)?;
+        }
+        Ok(())
     }
 
     async fn set(&mut self, setting: &Setting, value: u32) -> Result<(), Refusal> {

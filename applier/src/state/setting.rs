@@ -33,6 +33,10 @@ pub enum GlobalSetting {
     HashFields,
     /// `ip_forward`. Writing it, even its own value, sets `forwarding` of every device.
     Forwarding,
+    /// `conf.default.forwarding`: `forwarding` of devices to come.
+    DefaultForwarding,
+    /// `conf.all.accept_redirects`.
+    AcceptRedirects,
 }
 
 impl Setting {
@@ -41,6 +45,16 @@ impl Setting {
         match self {
             Self::Neighbour(_, setting) => setting.agrees(wanted.into(), found.into()),
             _ => found == wanted,
+        }
+    }
+
+    /// What writing that to `ip_forward` sets this one to, if it does.
+    pub(crate) fn set_by_forwarding(&self, forwards: u32) -> Option<u32> {
+        match self {
+            Self::Device(_, DeviceSetting::Forwarding)
+            | Self::Global(GlobalSetting::DefaultForwarding) => Some(forwards),
+            Self::Global(GlobalSetting::AcceptRedirects) => Some(u32::from(forwards == 0)),
+            _ => None,
         }
     }
 
@@ -81,11 +95,13 @@ impl fmt::Display for Setting {
 
 impl GlobalSetting {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::UseNeighbours,
         Self::HashPolicy,
         Self::HashFields,
         Self::Forwarding,
+        Self::DefaultForwarding,
+        Self::AcceptRedirects,
     ];
 
     fn name(self) -> &'static str {
@@ -94,6 +110,8 @@ impl GlobalSetting {
             Self::HashPolicy => "fib_multipath_hash_policy",
             Self::HashFields => "fib_multipath_hash_fields",
             Self::Forwarding => "ip_forward",
+            Self::DefaultForwarding => "conf/default/forwarding",
+            Self::AcceptRedirects => "conf/all/accept_redirects",
         }
     }
 }

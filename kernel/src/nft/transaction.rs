@@ -1,6 +1,6 @@
 //! Changes that the kernel makes all at once or not at all.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 
 use super::{
     message::{instruction_at, table_name, write_chain, write_rule, write_table},
@@ -45,13 +45,15 @@ impl<'a> Transaction<'a> {
         self.delete(table.family, &table.name).create(table)
     }
 
-    /// The table shall be as given; it is known not to be there.
+    /// The table shall be as given; it is known not to be there, and refused where it is.
     ///
     /// Where that is so, this is what [`replace`](Self::replace) does without the wait: after a batch that removed
     /// anything, the closing of the socket waits for the kernel to have freed it (8 ms and more).
     pub fn create(mut self, table: &'a Table) -> Self {
-        self.push(
+        // Else its rules would be there twice.
+        self.push_flagged(
             libc::NFT_MSG_NEWTABLE,
+            NLM_F_CREATE | NLM_F_EXCL,
             table.family,
             write_table(table),
             Object::Table(&table.name),
@@ -97,6 +99,17 @@ impl<'a> Transaction<'a> {
             libc::NFT_MSG_DELTABLE => 0,
             _ => NLM_F_CREATE,
         };
+        self.push_flagged(message, flags, family, attributes, object);
+    }
+
+    fn push_flagged(
+        &mut self,
+        message: i32,
+        flags: u16,
+        family: Family,
+        attributes: Vec<u8>,
+        object: Object<'a>,
+    ) {
         self.changes.push(Change {
             message,
             flags,

@@ -1,0 +1,307 @@
+//! The router of a lab, the changes that are made to it, and what is there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use multiwan::config::Config;
+use multiwan::error::Error;
+use multiwan::kernel::Kernel;
+use multiwan::record::Record;
+use multiwan::state::State;
+use multiwan::verdicts::Verdicts;
+use multiwan::{down, reconcile};
+use multiwan_lab::sandbox::Sandbox;
+use multiwan_lab::{Lab, Topology};
+
+use crate::witness::Faults;
+
+/// A change of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    /// `apply` with this configuration.
+    Apply(&'static str),
+    /// `down`.
+    Down,
+}
+
+/// A change from one state to another, and how both are reached.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// Whether the router is a plain one with a single line before anything is applied, else it
+    /// is bare.
+    pub(crate) plain: bool,
+    /// What leads to the state before, from anywhere.
+    pub(crate) old: Change,
+    /// What is cut off.
+    pub(crate) new: Change,
+    /// The lines, from 0, that are the same before and after.
+    pub(crate) unchanged: &'static [usize],
+}
+
+pub(crate) const FIRST_ON_BARE: Case = Case {
+    name: "first apply, bare",
+    plain: false,
+    old: Change::Down,
+    new: Change::Apply(TWO_LINES),
+    unchanged: &[],
+};
+
+pub(crate) const FIRST_ON_PLAIN: Case = Case {
+    name: "first apply, plain router",
+    plain: true,
+    old: Change::Down,
+    new: Change::Apply(TWO_LINES),
+    unchanged: &[0],
+};
+
+pub(crate) const WEIGHT: Case = Case {
+    name: "weight",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(FOUR_TO_ONE),
+    unchanged: &[0, 1],
+};
+
+pub(crate) const ADDED: Case = Case {
+    name: "line added",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(THREE_LINES),
+    unchanged: &[0, 1],
+};
+
+pub(crate) const REMOVED: Case = Case {
+    name: "line removed",
+    plain: true,
+    old: Change::Apply(THREE_LINES),
+    new: Change::Apply(TWO_LINES),
+    unchanged: &[0, 1],
+};
+
+pub(crate) const ADDRESS: Case = Case {
+    name: "address changed",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(OTHER_ADDRESS),
+    unchanged: &[0],
+};
+
+pub(crate) const SETTINGS: Case = Case {
+    name: "settings and pins changed",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(OTHER_SETTINGS),
+    unchanged: &[0, 1],
+};
+
+pub(crate) const DOWN: Case = Case {
+    name: "down",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Down,
+    unchanged: &[0],
+};
+
+const TWO_LINES: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+    { name = "dsl2", interface = "eth2", address = "203.0.113.2/24", gateway = "203.0.113.1" },
+]
+"#;
+
+const FOUR_TO_ONE: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1", weight = 4 },
+    { name = "dsl2", interface = "eth2", address = "203.0.113.2/24", gateway = "203.0.113.1" },
+]
+"#;
+
+const THREE_LINES: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+    { name = "dsl2", interface = "eth2", address = "203.0.113.2/24", gateway = "203.0.113.1" },
+    { name = "dsl3", interface = "eth3", address = "192.88.99.2/24", gateway = "192.88.99.1" },
+]
+"#;
+
+const OTHER_ADDRESS: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+    { name = "dsl2", interface = "eth2", address = "203.0.113.3/24", gateway = "203.0.113.1" },
+]
+"#;
+
+const OTHER_SETTINGS: &str = r#"
+spread = "connection"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl2", interface = "eth2", address = "203.0.113.2/24", gateway = "203.0.113.1" },
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+]
+pin = [{ to = "198.18.0.1", line = "dsl1" }]
+keepalive = { interval = "3s", failures = 4 }
+"#;
+
+const PLAIN_ROUTER: &str = include_str!("plain-router.sh");
+const BARE_ROUTER: &str = include_str!("bare-router.sh");
+
+pub(crate) fn lab(sandbox: &Sandbox) -> Lab {
+    let net = |text: &str| text.parse().unwrap();
+    let topology = Topology::new("eth0", net("192.0.2.1/24"))
+        .line("eth1", net("198.51.100.2/24"), [198, 51, 100, 1].into())
+        .line("eth2", net("203.0.113.2/24"), [203, 0, 113, 1].into())
+        .line("eth3", net("192.88.99.2/24"), [192, 88, 99, 1].into())
+        .clients(4);
+    Lab::build(sandbox, topology).unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The state that the case begins with.
+pub(crate) fn prepare(lab: &mut Lab, case: &Case) {
+    shell(if case.plain {
+        PLAIN_ROUTER
+    } else {
+        BARE_ROUTER
+    });
+    if let Change::Apply(_) = case.old {
+        make(case.old, Faults::default()).unwrap_or_else(|why| panic!("{}: {why}", case.name));
+    }
+    lab.wait_router_links().unwrap();
+}
+
+fn shell(script: &str) {
+    let status = Command::new("sh").args(["-e", "-c", script]).status();
+    assert!(status.unwrap().success(), "{script}");
+}
+
+/// Makes a change as the commands do, with faults.
+pub(crate) fn make(change: Change, faults: Faults) -> Result<(), Error> {
+    let numbers = Record::open().unwrap().content().numbers.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut kernel = Kernel::open()?;
+        kernel.witnessed_by(faults);
+        match change {
+            Change::Apply(text) => {
+                let config = Config::parse_numbered(text, "test.toml", &numbers)?;
+                reconcile::reconcile(&mut kernel, &config, &Verdicts::default()).await?;
+            }
+            Change::Down => {
+                down::down(&mut kernel, None).await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Makes a change and tells how many steps it has.
+pub(crate) fn count(change: Change) -> usize {
+    let faults = Faults::default();
+    let seen = faults.seen();
+    make(change, faults).unwrap_or_else(|why| panic!("{why}"));
+    seen.get()
+}
+
+/// What the kernel holds: by our own reading, and by that of `ip`, `nft` and `/proc`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    state: State,
+    text: BTreeSet<String>,
+}
+
+impl Held {
+    pub(crate) fn now() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let read = async { Kernel::open().unwrap().read().await.unwrap() };
+        let mut text = settings();
+        let listings = "rule\naddress\nroute show table all\n";
+        text.extend(told("ip", &["-4", "-d", "-batch", "-"], listings));
+        text.extend(told("nft", &["-s", "list", "ruleset"], ""));
+        let mut state = runtime.block_on(read);
+        // Those of one priority look up one table.
+        state
+            .rules
+            .sort_by_key(|rule| (rule.priority, rule.to_string()));
+        Self { state, text }
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_same(&self, expected: &Self, when: &str) {
+        let more: Vec<_> = self.text.difference(&expected.text).collect();
+        let less: Vec<_> = expected.text.difference(&self.text).collect();
+        assert!(
+            more.is_empty() && less.is_empty(),
+            "{when}: too much: {more:#?}, missing: {less:#?}"
+        );
+        assert_eq!(self.state, expected.state, "{when}");
+    }
+}
+
+/// What a program prints, line by line, each with the heading it is under. Whether a card has a
+/// carrier, which comes and goes with a delay, is not looked at.
+fn told(program: &str, arguments: &[&str], input: &str) -> Vec<String> {
+    const CARRIERS: [&str; 8] = [
+        " linkdown",
+        " dead",
+        "NO-CARRIER,",
+        ",LOWER_UP",
+        "state UP ",
+        "state DOWN ",
+        "state LOWERLAYERDOWN ",
+        "state UNKNOWN ",
+    ];
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut heading = String::new();
+    text.lines()
+        .map(|line| {
+            let words = CARRIERS
+                .iter()
+                .fold(line.to_owned(), |line, word| line.replace(word, ""));
+            if line.ends_with('{') || line.contains(": <") {
+                heading = words.trim().to_owned();
+            }
+            format!("{heading} | {}", words.trim())
+        })
+        .collect()
+}
+
+/// All of IPv4's, of devices and in general.
+fn settings() -> BTreeSet<String> {
+    let mut settings = BTreeSet::new();
+    let mut folders = vec![PathBuf::from("/proc/sys/net/ipv4")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(value) = fs::read_to_string(&path) {
+                settings.insert(format!("{} = {}", path.display(), value.trim()));
+            }
+        }
+    }
+    settings
+}

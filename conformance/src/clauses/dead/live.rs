@@ -138,7 +138,7 @@ fn kept_back(scene: &Scene<'_>, flow: FlowId, asked: u32) -> u32 {
     let state = scene.traffic.flow(flow);
     let first = match state.protocol {
         Protocol::Tcp => 2,
-        Protocol::Udp => 1,
+        Protocol::Udp | Protocol::Echo => 1,
     };
     let sent = first + asked + state.retransmissions;
     let seen = scene.traffic.ledger().sightings(flow);

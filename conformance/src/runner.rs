@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::clauses;
 use crate::job::{Job, Message};
 use crate::judgement::Judgement;
+use crate::pause;
 use crate::process::{self, MYSELF, Output};
 use crate::report::Record;
 use crate::worker;
@@ -110,13 +111,23 @@ fn watch(job: &Job, since: Instant, hear: &mut impl FnMut(Message)) -> Result<Re
         .spawn()?;
     let said = listen(child.stdout.take().expect("piped"));
     let mut doing = "starting".to_owned();
+    let mut held = Duration::ZERO;
     let reason = loop {
-        match said.recv_timeout(LIMIT.saturating_sub(since.elapsed())) {
+        match said.recv_timeout((LIMIT + held).saturating_sub(since.elapsed())) {
             Ok(Message::Finished { record }) => {
                 end(&mut child, GRACE)?;
                 return Ok(record);
             }
             Ok(Message::Unavailable { why }) => break why,
+            Ok(Message::Paused { hosts, user, .. }) => {
+                let worker = child.id();
+                hear(Message::Paused {
+                    hosts,
+                    user,
+                    worker,
+                });
+                held += pause::until_enter(&mut child)?;
+            }
             Ok(message) => {
                 if let Message::Progress { text, .. } = &message {
                     doing.clone_from(text);

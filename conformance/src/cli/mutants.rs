@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::run::{at_once, is_stdout, open};
 use super::{Error, Mutants};
+use crate::bundle::Keep;
 use crate::clause::Clause;
 use crate::configuration::Configuration;
 use crate::fixtures::{self, Fixture, Kind};
@@ -43,6 +44,8 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
             subject: applier.subject.clone(),
             seed,
             level,
+            keep: Keep::Nothing,
+            pause: false,
         })
         .collect();
     let mode = runner::doctor()?;

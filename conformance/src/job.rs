@@ -141,7 +141,7 @@ pub enum Message {
     /// The verdict; nothing follows.
     Finished {
         /// As it is reported.
-        record: Record,
+        record: Box<Record>,
     },
 }
 

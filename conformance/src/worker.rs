@@ -51,7 +51,9 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(job) => {
             let pause = job.pause.then_some(Pause { send, go_on });
             let record = record(&job, sandbox, pause);
-            send(&Message::Finished { record });
+            send(&Message::Finished {
+                record: Box::new(record),
+            });
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -238,7 +238,7 @@ fn changes_of_state_reach_the_journal_as_fields() {
         for field in [
             "MULTIWAN_TO\n",
             "SYSLOG_IDENTIFIER\n",
-            "PRIORITY\n\u{1}\0\0\0\0\0\0\04\n",
+            "PRIORITY\n\u{1}\0\0\0\0\0\0\u{0}4\n",
         ] {
             assert!(text.contains(field), "{field:?} is not in {text:?}");
         }

@@ -75,7 +75,6 @@ impl Kernel {
     }
 
     /// Addresses that lead out, and default routes, by interface.
-    #[expect(clippy::type_complexity, reason = "two of the facts")]
     async fn ipv6(&mut self) -> Result<(BTreeMap<String, Vec<Ipv6Addr>>, BTreeSet<String>), Error> {
         let names: BTreeMap<u32, String> = self
             .indices

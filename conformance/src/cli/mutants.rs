@@ -137,7 +137,7 @@ fn judge(appliers: Vec<Fixture>, jobs: &[Job], at_once: usize, to: &mut dyn Writ
         };
         bar.inc(1);
         let (applier, clause) = (index / each, index % each);
-        verdicts[applier][clause] = Some(record.clone());
+        verdicts[applier][clause] = Some(Record::clone(record));
         if verdicts[applier].iter().all(Option::is_some) {
             let row = Row {
                 fixture: appliers[applier].clone(),

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::applier::Applier;
 use crate::events::Events;
+use crate::evidence::Evidence;
 use crate::judge;
 
 /// All that a clause needs beside the lab, which it builds itself. The process is already in a
@@ -33,6 +34,8 @@ pub struct Context {
     pub deadlines: Deadlines,
     /// What happens, for the progress and the report.
     pub events: Events,
+    /// What is left behind for the report.
+    pub evidence: Evidence,
 }
 
 impl Context {

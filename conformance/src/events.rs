@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::job::Message;
 
 /// A clause's log: each event is kept for the report of a failure and sent on at once as
@@ -20,6 +22,22 @@ pub struct Event {
     pub at: Duration,
     /// What, in a few words: `dsl1: carrier lost`.
     pub what: String,
+    /// What it is on a timeline; none for what is only of use in a log.
+    pub mark: Option<Mark>,
+}
+
+/// What an event is on a timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mark {
+    /// A line was broken.
+    Fault,
+    /// A line was repaired.
+    Repair,
+    /// The router's kernel changed: a link, a default route.
+    Change,
+    /// What was waited for was seen, or not in time.
+    Seen,
 }
 
 impl Events {
@@ -41,15 +59,35 @@ impl Events {
 
     /// Notes that something happened just now.
     pub fn note(&mut self, what: impl Into<String>) {
-        let what = what.into();
+        self.add(what.into(), None);
+    }
+
+    /// Notes that something happened just now that belongs on a timeline.
+    pub fn mark(&mut self, mark: Mark, what: impl Into<String>) {
+        self.add(what.into(), Some(mark));
+    }
+
+    /// Adds what somebody else saw happen; it takes its place by its time.
+    pub fn insert(&mut self, at: Instant, mark: Mark, what: String) {
+        let at = self.at(at);
+        let place = self.kept.partition_point(|event| event.at <= at);
+        let mark = Some(mark);
+        self.kept.insert(place, Event { at, what, mark });
+    }
+
+    /// A moment as a time since the clause began.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.since)
+    }
+
+    fn add(&mut self, what: String, mark: Option<Mark>) {
         (self.send)(&Message::Progress {
             text: what.clone(),
             fraction: None,
         });
-        self.kept.push(Event {
-            at: self.since.elapsed(),
-            what,
-        });
+        let at = self.since.elapsed();
+        self.kept.push(Event { at, what, mark });
     }
 
     /// Says how far the present phase has come, from 0 to 1; not kept.

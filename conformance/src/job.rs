@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::Keep;
 use crate::report::Record;
 
 /// One clause with one configuration, for one worker.
@@ -24,6 +25,39 @@ pub struct Job {
     pub seed: u64,
     /// The level of each statistical test in this run.
     pub level: f64,
+    /// Where what is kept of a clause that goes wrong goes.
+    pub keep: Keep,
+    /// Whether the lab of a clause that goes wrong is held until somebody has looked.
+    pub pause: bool,
+}
+
+impl Job {
+    /// The command that judges this alone.
+    #[must_use]
+    pub fn repeat(&self) -> String {
+        let applier = self.subject.is_foreign().then(|| self.subject.name());
+        repeat(applier, &self.clause, &self.configuration, self.seed)
+    }
+}
+
+/// The command that judges one clause with one configuration alone, with the same flows.
+#[must_use]
+pub fn repeat(applier: Option<&str>, clause: &str, configuration: &str, seed: u64) -> String {
+    let applier = applier.map_or_else(String::new, |name| format!(" --applier {}", quoted(name)));
+    format!(
+        "multiwan-conformance run{applier} --only {clause} -c {} --seed {seed}",
+        quoted(configuration)
+    )
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c);
+    if word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// The thing under test.
@@ -95,16 +129,42 @@ pub enum Message {
         /// How far it has come, where that is known.
         fraction: Option<f64>,
     },
+    /// The clause went wrong and its lab is held until a line is written to the worker.
+    Paused {
+        /// How its hosts are entered, the router first.
+        hosts: Vec<Namespace>,
+        /// The worker's user namespace, by its inode.
+        user: u64,
+        /// The worker's process, as the orchestrator knows it; the worker does not.
+        worker: u32,
+    },
     /// The verdict; nothing follows.
     Finished {
         /// As it is reported.
-        record: Record,
+        record: Box<Record>,
     },
+}
+
+/// A host's network namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// The host's name.
+    pub host: String,
+    /// Where it is in the worker's view of `/proc`.
+    pub path: PathBuf,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_takes_the_command_as_it_is_meant() {
+        assert_eq!(
+            repeat(Some("./it's mine.sh"), "a.b", "my lines.toml", 7),
+            r"multiwan-conformance run --applier './it'\''s mine.sh' --only a.b -c 'my lines.toml' --seed 7"
+        );
+    }
 
     #[test]
     fn messages_are_one_line_each_and_come_back() {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::applier;
+use crate::judge::Share;
 
 /// The verdict on one clause with one configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Judgement {
     pub reason: Option<String>,
     /// What the verdict rests on.
     pub measured: Measured,
+    /// Each line's share of new connections, where that was judged.
+    pub shares: Vec<Share>,
 }
 
 impl Judgement {
@@ -54,6 +57,7 @@ impl Judgement {
             status: Status::Passed,
             reason: None,
             measured: Measured::new(),
+            shares: Vec::new(),
         }
     }
 
@@ -85,6 +89,22 @@ impl Judgement {
         }
     }
 
+    /// Whether it is one that somebody will want to look into.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(self.status, Status::Failed | Status::Inconclusive)
+    }
+
+    /// The same verdict with what was measured for another.
+    #[must_use]
+    pub fn measured_as(self, other: Judgement) -> Self {
+        Judgement {
+            measured: other.measured,
+            shares: other.shares,
+            ..self
+        }
+    }
+
     /// The same verdict with one more measured value.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -97,6 +117,7 @@ impl Judgement {
             status,
             reason: Some(reason.into()),
             measured: Measured::new(),
+            shares: Vec::new(),
         }
     }
 }

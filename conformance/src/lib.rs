@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod applier;
+pub mod bundle;
 pub mod claims;
 pub mod clause;
 pub mod clauses;
@@ -15,16 +16,19 @@ pub mod cli;
 pub mod configuration;
 pub mod context;
 pub mod events;
+pub mod evidence;
 pub mod fixtures;
 pub mod job;
 pub mod judge;
 pub mod judgement;
 pub mod matrix;
 pub mod mutant;
+pub mod pause;
 pub mod process;
 pub mod report;
 pub mod runner;
 pub mod scene;
 pub mod selection;
 pub mod session;
+pub mod timeline;
 pub mod worker;

@@ -45,8 +45,18 @@ impl Output {
     /// The end of what was written so far, without touching where the next write goes.
     #[must_use]
     pub fn tail(&self) -> String {
+        self.last(TAIL)
+    }
+
+    /// All that was written so far, or the last mebibyte of it.
+    #[must_use]
+    pub fn all(&self) -> String {
+        self.last(1 << 20)
+    }
+
+    fn last(&self, bytes: u64) -> String {
         let length = self.0.metadata().map_or(0, |metadata| metadata.len());
-        let start = length.saturating_sub(TAIL);
+        let start = length.saturating_sub(bytes);
         let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(0)];
         match self.0.read_exact_at(&mut bytes, start) {
             Ok(()) => String::from_utf8_lossy(&bytes).trim().to_owned(),

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::clauses;
 use crate::job::{Job, Message};
 use crate::judgement::Judgement;
+use crate::pause;
 use crate::process::{self, MYSELF, Output};
 use crate::report::Record;
 use crate::worker;
@@ -84,7 +85,7 @@ pub fn run(jobs: &[Job], at_once: usize, mut hear: impl FnMut(usize, &Message)) 
         for (index, message) in receiver {
             hear(index, &message);
             if let Message::Finished { record } = message {
-                records[index] = Some(record);
+                records[index] = Some(*record);
             }
         }
         records.into_iter().flatten().collect()
@@ -95,7 +96,9 @@ pub fn run(jobs: &[Job], at_once: usize, mut hear: impl FnMut(usize, &Message)) 
 fn supervise(job: &Job, mut hear: impl FnMut(Message)) {
     let since = Instant::now();
     let record = watch(job, since, &mut hear).unwrap_or_else(|lost| lost.record(job, since));
-    hear(Message::Finished { record });
+    hear(Message::Finished {
+        record: Box::new(record),
+    });
 }
 
 /// Starts a worker and hears it until its record, its end or the limit.
@@ -110,13 +113,23 @@ fn watch(job: &Job, since: Instant, hear: &mut impl FnMut(Message)) -> Result<Re
         .spawn()?;
     let said = listen(child.stdout.take().expect("piped"));
     let mut doing = "starting".to_owned();
+    let mut held = Duration::ZERO;
     let reason = loop {
-        match said.recv_timeout(LIMIT.saturating_sub(since.elapsed())) {
+        match said.recv_timeout((LIMIT + held).saturating_sub(since.elapsed())) {
             Ok(Message::Finished { record }) => {
                 end(&mut child, GRACE)?;
-                return Ok(record);
+                return Ok(*record);
             }
             Ok(Message::Unavailable { why }) => break why,
+            Ok(Message::Paused { hosts, user, .. }) => {
+                let worker = child.id();
+                hear(Message::Paused {
+                    hosts,
+                    user,
+                    worker,
+                });
+                held += pause::until_enter(&mut child)?;
+            }
             Ok(message) => {
                 if let Message::Progress { text, .. } = &message {
                     doing.clone_from(text);

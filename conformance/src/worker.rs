@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Instant;
 
@@ -11,13 +12,16 @@ use multiwan::config::Config;
 use multiwan_lab::sandbox::{self, Mode, Sandbox};
 
 use crate::applier::Applier;
+use crate::bundle::{self, Keep};
 use crate::clause::{Clause, Feature, Need};
 use crate::clauses;
 use crate::context::{Context, Deadlines, rng};
 use crate::events::Events;
+use crate::evidence::{Evidence, Pause};
 use crate::job::{Job, Message};
-use crate::judgement::{Judgement, Status, Trouble};
+use crate::judgement::{Judgement, Trouble};
 use crate::report::Record;
+use crate::timeline::Timeline;
 
 /// The hidden argument that asks for a worker; its job as JSON follows. Without one it only
 /// tries whether a sandbox can be entered.
@@ -41,11 +45,15 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(job) = arguments.next() else {
         return ExitCode::SUCCESS;
     };
-    thread::spawn(end_with_the_orchestrator);
+    let (leave, go_on) = mpsc::channel();
+    thread::spawn(move || heed_the_orchestrator(&leave));
     match serde_json::from_slice::<Job>(job.as_encoded_bytes()) {
         Ok(job) => {
-            let record = record(&job, sandbox);
-            send(&Message::Finished { record });
+            let pause = job.pause.then_some(Pause { send, go_on });
+            let record = record(&job, sandbox, pause);
+            send(&Message::Finished {
+                record: Box::new(record),
+            });
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -55,11 +63,14 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The orchestrator holds the other end of standard input and writes nothing: its end is the
-/// orchestrator's, however that came. The parent death signal alone would not do: one that is
-/// asked for after the parent's death never comes.
-fn end_with_the_orchestrator() {
-    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+/// The orchestrator holds the other end of standard input and writes nothing but a line for each
+/// pause that is over: its end is the orchestrator's, however that came. The parent death signal
+/// alone would not do: one that is asked for after the parent's death never comes.
+fn heed_the_orchestrator(leave: &Sender<()>) {
+    for _ in io::stdin().lines().map_while(Result::ok) {
+        // Nobody waits for it when no lab is held.
+        let _ = leave.send(());
+    }
     std::process::exit(1);
 }
 
@@ -73,51 +84,79 @@ fn send(message: &Message) {
 }
 
 /// The job's verdict with all that the report tells of it.
-fn record(job: &Job, sandbox: Sandbox) -> Record {
+fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Record {
     let clause = clauses::find(&job.clause).expect("the orchestrator has the same clauses");
     let since = Instant::now();
-    let mut events = Vec::new();
-    let (judgement, output) = match judge(clause, job, sandbox, &mut events) {
+    let mut told = Told::default();
+    // The sandbox's own /run is gone with it, even after SIGKILL.
+    let scratch = tempfile::tempdir_in("/run").or_else(|_| tempfile::tempdir());
+    let judged = match &scratch {
+        Ok(scratch) => judge(clause, job, sandbox, scratch.path(), pause, &mut told),
+        Err(error) => Err(Trouble::System {
+            doing: "making a scratch directory",
+            source: io::Error::from(error.kind()),
+        }),
+    };
+    let (judgement, output) = match judged {
         Ok(judgement) => (judgement, None),
         Err(trouble) => (trouble.judgement(), trouble.detail().map(str::to_owned)),
     };
-    let told = judgement.status == Status::Failed || judgement.status == Status::Inconclusive;
-    let detail = told.then(|| {
-        events
-            .into_iter()
-            .chain(output)
-            .collect::<Vec<_>>()
-            .join("\n")
+    let bad = judgement.is_bad();
+    let detail = bad.then(|| {
+        let lines = told.events.into_iter().chain(output);
+        lines.collect::<Vec<_>>().join("\n")
     });
-    Record::new(clause, &job.configuration, judgement, since.elapsed()).with_detail(detail)
+    let mut record =
+        Record::new(clause, &job.configuration, judgement, since.elapsed()).with_detail(detail);
+    record.timelines = told.timelines;
+    if let (true, Ok(scratch)) = (bad, &scratch) {
+        keep(job, &scratch.path().join(KEPT), &mut record);
+    }
+    record
 }
 
-/// Lays out scratch directory, applier and context, and calls the clause's function. What was
-/// noted on the way is in `events`, whether it comes to a judgement or not.
+/// Below the scratch directory, what is kept if the clause goes wrong.
+const KEPT: &str = "kept";
+
+/// Keeps what was taken of a clause that went wrong, and says where, or why not.
+fn keep(job: &Job, taken: &Path, record: &mut Record) {
+    match bundle::store(&job.keep, taken, record, &job.toml, &job.repeat()) {
+        Ok(folder) => record.kept = folder,
+        Err(error) => {
+            let detail = record.detail.get_or_insert_default();
+            detail.push_str(&format!("\nnothing could be kept: {error}"));
+        }
+    }
+}
+
+/// What a clause leaves behind, whether it comes to a judgement or not.
+#[derive(Default)]
+struct Told {
+    events: Vec<String>,
+    timelines: Vec<Timeline>,
+}
+
+/// Lays out applier and context, and calls the clause's function.
 fn judge(
     clause: &Clause,
     job: &Job,
     sandbox: Sandbox,
-    events: &mut Vec<String>,
+    scratch: &Path,
+    pause: Option<Pause>,
+    told: &mut Told,
 ) -> Result<Judgement, Trouble> {
-    // The sandbox's own /run is gone with it, even after SIGKILL.
-    let scratch = tempfile::tempdir_in("/run")
-        .or_else(|_| tempfile::tempdir())
-        .map_err(|source| Trouble::System {
-            doing: "making a scratch directory",
-            source,
-        })?;
-    let config_path = scratch.path().join("multiwan.toml");
+    let config_path = scratch.join("multiwan.toml");
     std::fs::write(&config_path, &job.toml).map_err(|source| Trouble::System {
         doing: "writing the configuration",
         source,
     })?;
     let config = Config::parse(&job.toml, &job.configuration)
         .expect("the orchestrator has read the same text");
-    let applier = Applier::new(job.subject.clone(), &config, &config_path, scratch.path());
+    let applier = Applier::new(job.subject.clone(), &config, &config_path, scratch);
     if let Some(reason) = missing(clause.needs, sandbox.mode(), &applier.features()?) {
         return Ok(Judgement::skipped(reason));
     }
+    let kept = (job.keep != Keep::Nothing).then(|| scratch.join(KEPT));
     let mut context = Context {
         sandbox,
         deadlines: Deadlines::of(&config.keepalive),
@@ -127,9 +166,12 @@ fn judge(
         rng: rng(job.seed, clause.id, &job.configuration),
         level: job.level,
         events: Events::new(send),
+        evidence: Evidence::new(kept, pause),
     };
     let judged = (clause.judge)(&mut context);
-    events.extend(context.events.kept().iter().map(ToString::to_string));
+    let events = context.events.kept();
+    told.events.extend(events.iter().map(ToString::to_string));
+    told.timelines = context.evidence.timelines;
     judged
 }
 

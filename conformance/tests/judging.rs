@@ -48,7 +48,7 @@ fn run(applier: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("run").arg("--applier").arg(applier);
     command.args(["--only", clause["id"].as_str().unwrap(), "--seed", "7"]);
-    command.args(["-c", clause["configs"][0].as_str().unwrap()]);
+    command.args(["-c", clause["configs"][0].as_str().unwrap(), "--no-keep"]);
     command
 }
 

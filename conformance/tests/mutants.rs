@@ -121,7 +121,14 @@ fn told_of_the_how_to() -> Vec<(String, String)> {
 
 fn is_as_told(clause: &str, verdict: &str) -> Result<(), Failed> {
     let clause = clauses::find(clause).ok_or_else(|| format!("{clause} is no clause"))?;
-    let arguments = ["run", "--applier", "how-to-2001", "--only", clause.id];
+    let arguments = [
+        "run",
+        "--no-keep",
+        "--applier",
+        "how-to-2001",
+        "--only",
+        clause.id,
+    ];
     let config = clause.configurations[0].name;
     let (_, report) = suite(&[&arguments[..], &["-c", config]].concat())?;
     let seen = &report["clauses"][0];

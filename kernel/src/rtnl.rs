@@ -226,17 +226,11 @@ impl Rtnl {
                 "an answer was longer than the room for it",
             ));
         }
-        let mut messages = Vec::new();
-        let mut rest = &received[..];
-        while rest.len() >= 16 {
-            let message = NetlinkMessage::deserialize(rest).map_err(io::Error::other)?;
-            let length = (message.header.length as usize).next_multiple_of(4);
-            rest = rest.get(length..).unwrap_or_default();
-            if (first..=self.sequence).contains(&message.header.sequence_number) {
-                messages.push(message);
-            }
-        }
+        let asked = first..=self.sequence;
+        let messages = messages(&received);
         self.received = received;
+        let mut messages = messages?;
+        messages.retain(|message| asked.contains(&message.header.sequence_number));
         Ok(messages)
     }
 }
@@ -247,10 +241,20 @@ pub struct Monitor(Socket);
 impl Monitor {
     /// Hears of devices that come, go or change (`RTNLGRP_LINK`).
     pub fn links() -> io::Result<Self> {
-        const RTNLGRP_LINK: u32 = 1;
+        Self::of(&[RTNLGRP_LINK])
+    }
+
+    /// Hears of devices and of IPv4 routes (`RTNLGRP_IPV4_ROUTE`).
+    pub fn links_and_routes() -> io::Result<Self> {
+        Self::of(&[RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE])
+    }
+
+    fn of(groups: &[u32]) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
-        socket.add_membership(RTNLGRP_LINK)?;
+        for &group in groups {
+            socket.add_membership(group)?;
+        }
         socket.set_non_blocking(true)?;
         Ok(Self(socket))
     }
@@ -258,6 +262,16 @@ impl Monitor {
     /// Waits until something changed, or until `patience` is over; what changed is to be asked
     /// for, since news can be lost.
     pub fn wait(&mut self, patience: Duration) -> io::Result<()> {
+        self.hear(patience, |_| {})
+    }
+
+    /// Waits until something changed, or until `patience` is over, and tells what. News that came
+    /// faster than it was heard is lost without a word.
+    pub fn hear(
+        &mut self,
+        patience: Duration,
+        mut tell: impl FnMut(RouteNetlinkMessage),
+    ) -> io::Result<()> {
         let milliseconds = patience.as_millis().saturating_add(1);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         poll(
@@ -268,7 +282,14 @@ impl Monitor {
         loop {
             news.clear();
             match self.0.recv(&mut news, 0) {
-                Ok(_) => {}
+                Ok(_) => {
+                    // What cannot be read is passed over: it is news, but not of a known kind.
+                    for message in messages(&news).into_iter().flatten() {
+                        if let NetlinkPayload::InnerMessage(inner) = message.payload {
+                            tell(inner);
+                        }
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 // News was lost: which is news enough.
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
@@ -276,4 +297,19 @@ impl Monitor {
             }
         }
     }
+}
+
+const RTNLGRP_LINK: u32 = 1;
+const RTNLGRP_IPV4_ROUTE: u32 = 7;
+
+/// The messages of one datagram.
+fn messages(mut datagram: &[u8]) -> io::Result<Vec<NetlinkMessage<RouteNetlinkMessage>>> {
+    let mut messages = Vec::new();
+    while datagram.len() >= 16 {
+        let message = NetlinkMessage::deserialize(datagram).map_err(io::Error::other)?;
+        let length = (message.header.length as usize).next_multiple_of(4);
+        datagram = datagram.get(length..).unwrap_or_default();
+        messages.push(message);
+    }
+    Ok(messages)
 }

@@ -151,6 +151,17 @@ impl Lab {
         &mut self.router
     }
 
+    /// All hosts, the router first.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let modems = self.modems.iter().map(|modem| &modem.host);
+        let clients = self.clients.iter().map(|client| &client.host);
+        [&self.router]
+            .into_iter()
+            .chain(modems)
+            .chain([&self.internet, &self.switch])
+            .chain(clients)
+    }
+
     /// The client with this number, from 0.
     pub fn client(&mut self, client: usize) -> &mut Client {
         &mut self.clients[client]

@@ -1,7 +1,8 @@
 //! Network namespaces held by a file descriptor: when the last holder is gone, so are they.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -35,6 +36,15 @@ impl Netns {
         let result = inside();
         drop(home);
         Ok(result)
+    }
+
+    /// Where it is found below `/proc`, for a program that is to enter it while this process
+    /// lives: by the number that this process has for whoever mounted `/proc`.
+    pub fn path(&self) -> io::Result<PathBuf> {
+        use std::os::fd::AsRawFd;
+        let me = fs::read_link("/proc/self")?;
+        let descriptor = self.0.as_raw_fd();
+        Ok(Path::new("/proc").join(me).join(format!("fd/{descriptor}")))
     }
 
     /// The namespace as what a link message names it by.

@@ -26,6 +26,7 @@ const FLYWEIGHTS: (usize, usize) = (0, 1000);
 const UNCAPTURED: Options = Options {
     capture: false,
     window: 128,
+    record: 0,
 };
 const CAPTURED: Options = Options {
     capture: true,

@@ -68,6 +68,18 @@ impl Keepalive {
         self.output.tail()
     }
 
+    /// All that it has printed so far.
+    #[must_use]
+    pub fn all_output(&self) -> String {
+        self.output.all()
+    }
+
+    /// Its command line.
+    #[must_use]
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
     /// To its group, which it leads once it has a session; before that to itself.
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);

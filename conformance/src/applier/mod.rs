@@ -11,6 +11,7 @@ mod environment;
 mod find;
 mod keepalive;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,8 @@ pub struct Applier {
     config_path: PathBuf,
     environment: Vec<(String, String)>,
     scratch: PathBuf,
+    /// What its commands printed, but for its daemon's.
+    said: RefCell<String>,
 }
 
 /// What an applier did against the contract.
@@ -127,7 +130,14 @@ impl Applier {
             config_path: config_path.to_owned(),
             environment: environment(config, config_path),
             scratch: scratch.to_owned(),
+            said: RefCell::default(),
         }
+    }
+
+    /// What each of its commands printed so far, but for its daemon.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.said.borrow().clone()
     }
 
     /// Which one it is.
@@ -215,7 +225,11 @@ impl Applier {
             self.prepare(&mut command, verb, &output).map_err(run)?;
             command.spawn().map_err(run)?
         };
-        match process::wait(&mut child, LIMIT).map_err(run)? {
+        let ended = process::wait(&mut child, LIMIT).map_err(run)?;
+        let ending = ended.map_or_else(|| "still ran".to_owned(), process::ending);
+        let told = format!("$ {command}\n{}\n({ending})\n", output.tail());
+        self.said.borrow_mut().push_str(&told);
+        match ended {
             Some(status) if status.success() => Ok(Some(output.tail())),
             Some(status) if status.code() == Some(NONE) && verb != "apply" => Ok(None),
             Some(status) => {

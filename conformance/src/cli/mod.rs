@@ -50,6 +50,10 @@ enum Command {
       some clauses with an applier of yours
   multiwan-conformance run -c /etc/multiwan.toml --json report.json
       your own configuration, and a report for programs
+  multiwan-conformance run --html report.html --junit report.xml
+      a page to look at, and what CI systems read
+  multiwan-conformance run --only dead.silent --pause-on-failure
+      the lab as it is when the clause fails, to look around in
   multiwan-conformance run --only spread.even -c two-lines --seed 7
       one clause once more, with the same flows")]
 struct Run {
@@ -76,6 +80,23 @@ struct Run {
     /// Write the report for programs; `-` for standard output, and people's goes to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the report as JUnit XML, for CI systems; `-` as with `--json`
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write the report as one HTML page that needs nothing else; `-` as with `--json`
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Keep a folder of each clause that fails or cannot be judged in this one: frames, rules,
+    /// routes, counters, what the applier said [default: a new one each among the temporary files]
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Keep nothing of them
+    #[arg(long, conflicts_with = "keep")]
+    no_keep: bool,
+    /// Hold the lab of a clause that fails or cannot be judged, one clause at a time, and say how
+    /// to enter it, until Enter is pressed
+    #[arg(long, conflicts_with = "jobs")]
+    pause_on_failure: bool,
 }
 
 /// What `list` is asked.
@@ -153,6 +174,13 @@ enum Error {
     NoApplier,
     #[error("no selected clause says anything about {0}; `list` shows what each runs with")]
     Nothing(String),
+    #[error("only one of --json, --junit and --html can go to standard output; give files")]
+    OneOutput,
+    #[error(
+        "--keep {path}: each lab has a {top} of its own; give a folder elsewhere, or --no-keep",
+        path = path.display()
+    )]
+    Keep { path: PathBuf, top: &'static str },
     #[error("{path}: {source}", path = path.display())]
     Output {
         path: PathBuf,
@@ -172,6 +200,8 @@ impl Error {
             | Error::Pattern { .. }
             | Error::NoApplier
             | Error::Nothing(_)
+            | Error::OneOutput
+            | Error::Keep { .. }
             | Error::Output { .. } => 2,
             Error::Runner(_) => 3,
             Error::Print(_) => 1,

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::run::{at_once, is_stdout, open};
 use super::{Error, Mutants};
+use crate::bundle::Keep;
 use crate::clause::Clause;
 use crate::configuration::Configuration;
 use crate::fixtures::{self, Fixture, Kind};
@@ -43,6 +44,8 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
             subject: applier.subject.clone(),
             seed,
             level,
+            keep: Keep::Nothing,
+            pause: false,
         })
         .collect();
     let mode = runner::doctor()?;
@@ -134,7 +137,7 @@ fn judge(appliers: Vec<Fixture>, jobs: &[Job], at_once: usize, to: &mut dyn Writ
         };
         bar.inc(1);
         let (applier, clause) = (index / each, index % each);
-        verdicts[applier][clause] = Some(record.clone());
+        verdicts[applier][clause] = Some(Record::clone(record));
         if verdicts[applier].iter().all(Option::is_some) {
             let row = Row {
                 fixture: appliers[applier].clone(),

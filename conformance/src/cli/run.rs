@@ -1,19 +1,21 @@
 //! `run`: from what is asked to the exit status.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use super::{Error, Run};
 use crate::applier;
+use crate::bundle::Keep;
 use crate::clause::Clause;
 use crate::configuration::Configuration;
 use crate::job::{Job, Subject};
 use crate::report::progress::Progress;
-use crate::report::{Report, json, terminal};
+use crate::report::{Report, html, json, junit, terminal};
 use crate::{runner, selection};
 
 /// Judges, reports, and says the exit status.
@@ -31,17 +33,25 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let jobs = jobs(plan, &subject, seed);
-    let mut people: Box<dyn Write> = match asked.json.as_deref() {
-        Some(path) if is_stdout(path) => Box::new(anstream::stderr()),
-        _ => Box::new(anstream::stdout()),
+    let configs = unique(plan.iter().map(|(_, with)| with));
+    let keep = keep(asked)?;
+    let jobs = jobs(plan, &subject, seed, &keep, asked.pause_on_failure);
+    let outputs = Outputs::open(asked)?;
+    let mut people: Box<dyn Write> = if outputs.take_stdout {
+        Box::new(anstream::stderr())
+    } else {
+        Box::new(anstream::stdout())
     };
-    let programs = asked.json.as_deref().map(open).transpose()?;
 
     let mode = runner::doctor()?;
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
-    let clauses = runner::run(&jobs, at_once(asked.jobs), |index, message| {
+    let at_once = if asked.pause_on_failure {
+        1
+    } else {
+        at_once(asked.jobs)
+    };
+    let clauses = runner::run(&jobs, at_once, |index, message| {
         progress.show(index, message);
     });
     progress.end();
@@ -56,16 +66,21 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
         mode,
         seed,
         duration: since.elapsed(),
+        configs,
         clauses,
     };
     terminal::summary(&report, &mut *people)?;
-    if let Some(mut programs) = programs {
-        json::write(&report, &mut *programs)?;
-    }
+    outputs.write(&report)?;
     Ok(report.exit_status(asked.strict))
 }
 
-fn jobs(plan: Vec<(&'static Clause, Configuration)>, subject: &Subject, seed: u64) -> Vec<Job> {
+fn jobs(
+    plan: Vec<(&'static Clause, Configuration)>,
+    subject: &Subject,
+    seed: u64,
+    keep: &Keep,
+    pause: bool,
+) -> Vec<Job> {
     let level = selection::level(&plan);
     let job = |(clause, with): (&Clause, Configuration)| Job {
         clause: clause.id.to_owned(),
@@ -74,8 +89,41 @@ fn jobs(plan: Vec<(&'static Clause, Configuration)>, subject: &Subject, seed: u6
         subject: subject.clone(),
         seed,
         level,
+        keep: keep.clone(),
+        pause,
     };
     plan.into_iter().map(job).collect()
+}
+
+/// Each once, in the order of their first appearance.
+fn unique<'a>(with: impl Iterator<Item = &'a Configuration>) -> Vec<Configuration> {
+    let mut unique: Vec<Configuration> = Vec::new();
+    for one in with {
+        if !unique.iter().any(|known| known.name == one.name) {
+            unique.push(one.clone());
+        }
+    }
+    unique
+}
+
+/// Where what is kept goes: not into what each lab's worker has a fresh one of.
+fn keep(asked: &Run) -> Result<Keep, Error> {
+    const FRESH: [&str; 3] = ["/run", "/proc", "/sys"];
+    if asked.no_keep {
+        return Ok(Keep::Nothing);
+    }
+    let given = asked.keep.clone();
+    let path = given.clone().unwrap_or_else(env::temp_dir);
+    let path = std::path::absolute(&path).map_err(|source| Error::Output { path, source })?;
+    let real = path.ancestors().find_map(|path| path.canonicalize().ok());
+    let real = real.unwrap_or_else(|| path.clone());
+    if let Some(top) = FRESH.into_iter().find(|top| real.starts_with(top)) {
+        return Err(Error::Keep { path, top });
+    }
+    Ok(match given {
+        Some(_) => Keep::In(path),
+        None => Keep::Temporary(path),
+    })
 }
 
 /// Two for each core, as clauses mostly wait; and eight at most, as all labs of a machine share one
@@ -85,11 +133,55 @@ pub(super) fn at_once(asked: Option<NonZeroUsize>) -> usize {
     asked.map_or((2 * cores).min(8), usize::from)
 }
 
+/// Writes a report in one of its forms.
+type Form = fn(&Report, &mut dyn Write) -> io::Result<()>;
+
+/// The files that the report goes to beside the terminal.
+struct Outputs {
+    files: Vec<(Form, PathBuf, Box<dyn Write>)>,
+    /// Whether one of them is standard output.
+    take_stdout: bool,
+}
+
+impl Outputs {
+    /// Opens them before the run, so that a wrong path does not cost one.
+    fn open(asked: &Run) -> Result<Self, Error> {
+        let forms: [(&Option<PathBuf>, Form); 3] = [
+            (&asked.json, json::write),
+            (&asked.junit, junit::write),
+            (&asked.html, html::write),
+        ];
+        let mut outputs = Outputs {
+            files: Vec::new(),
+            take_stdout: false,
+        };
+        for (path, form) in forms {
+            let Some(path) = path else { continue };
+            if is_stdout(path) && std::mem::replace(&mut outputs.take_stdout, true) {
+                return Err(Error::OneOutput);
+            }
+            outputs.files.push((form, path.clone(), open(path)?));
+        }
+        Ok(outputs)
+    }
+
+    fn write(self, report: &Report) -> Result<(), Error> {
+        for (form, path, mut to) in self.files {
+            let written = form(report, &mut *to).and_then(|()| to.flush());
+            match written {
+                Err(error) if is_stdout(&path) => return Err(Error::Print(error)),
+                Err(source) => return Err(Error::Output { path, source }),
+                Ok(()) => (),
+            }
+        }
+        Ok(())
+    }
+}
+
 pub(super) fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Opened before the run, so that a wrong path does not cost one.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Write>, Error> {
     if is_stdout(path) {
         return Ok(Box::new(io::stdout()));

@@ -1,4 +1,4 @@
-//! Sound verdicts from counted packets.
+//! Sound verdicts from counted packets; `docs/statistics.md` says the same for readers of reports.
 //!
 //! # Hypotheses
 //!
@@ -30,6 +30,8 @@ pub mod binomial;
 pub mod level;
 pub mod power;
 mod shares;
+#[cfg(test)]
+mod simulation;
 
 pub use binomial::{acceptance, p_value};
 pub use level::level;

@@ -4,12 +4,13 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use multiwan::config::Line;
+use serde::{Deserialize, Serialize};
 
 use super::{acceptance, p_value, pairs_needed, power, power_of};
 use crate::judgement::Judgement;
 
 /// One line's count beside what its weight promises.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// The line's number.
     pub number: u8,
@@ -127,12 +128,14 @@ impl Judgement {
         } else {
             Judgement::passed()
         };
-        shares
+        let mut judgement = shares
             .iter()
             .fold(judgement, |judgement, share| {
                 judgement.with(&format!("line{}", share.number), share.seen)
             })
-            .with("p", p)
+            .with("p", p);
+        judgement.shares = shares.to_vec();
+        judgement
     }
 }
 

@@ -1,10 +1,14 @@
 //! The contract's JSON object.
 
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+use multiwan::config;
 use serde::Serialize;
 
 use super::{Counts, Record, Report};
+use crate::configuration::Configuration;
 
 /// Keys are added, never renamed; a reader that needs more than that looks here.
 const SCHEMA: u32 = 1;
@@ -21,7 +25,44 @@ struct Object<'a> {
     counts: Counts,
     /// A foreign applier's layout clauses, which are not in the counts above.
     layout_apart: Counts,
+    configs: Vec<Config<'a>>,
     clauses: &'a [Record],
+}
+
+/// A configuration, as far as it says what the lab looks like.
+#[derive(Serialize)]
+struct Config<'a> {
+    name: &'a str,
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    name: &'a str,
+    number: u8,
+    interface: &'a str,
+    address: Option<Ipv4Net>,
+    gateway: Option<Ipv4Addr>,
+    weight: u16,
+    backup: bool,
+}
+
+impl<'a> Config<'a> {
+    fn new(configuration: &'a Configuration) -> Self {
+        let line = |line: &'a config::Line| Line {
+            name: &line.name,
+            number: line.number,
+            interface: &line.interface,
+            address: line.address,
+            gateway: line.gateway,
+            weight: line.weight,
+            backup: line.backup,
+        };
+        Self {
+            name: &configuration.name,
+            lines: configuration.config.lines.iter().map(line).collect(),
+        }
+    }
 }
 
 /// Writes the report and a line's end.
@@ -39,6 +80,7 @@ pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         duration_ms: report.duration.as_millis(),
         counts: report.counts(),
         layout_apart: report.layout_apart(),
+        configs: report.configs.iter().map(Config::new).collect(),
         clauses: &report.clauses,
     };
     serde_json::to_writer_pretty(&mut *to, &object)?;
@@ -81,6 +123,7 @@ mod tests {
                 "skipped",
                 "inconclusive",
                 "layout_apart",
+                "configs",
                 "clauses"
             ]
         );
@@ -96,7 +139,10 @@ mod tests {
                 "how_to",
                 "duration_ms",
                 "measured",
-                "detail"
+                "detail",
+                "shares",
+                "timelines",
+                "kept"
             ]
         );
         assert_eq!(

@@ -1,15 +1,22 @@
 //! What a run found, as a value; the files beside this one write it.
 
+pub mod html;
 pub mod json;
+pub mod junit;
 pub mod progress;
 pub mod terminal;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clause::{Clause, Kind};
+use crate::configuration::Configuration;
+use crate::job;
+use crate::judge::Share;
 use crate::judgement::{Judgement, Measured, Status};
+use crate::timeline::Timeline;
 
 /// One clause with one configuration, judged: the contract's object, in its order of keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +39,12 @@ pub struct Record {
     pub measured: Measured,
     /// Several lines beside the reason: events, the applier's output.
     pub detail: Option<String>,
+    /// Each line's share of new connections with its exact bounds, where that was judged.
+    pub shares: Vec<Share>,
+    /// New connections over time, one for each lab in which a line was broken.
+    pub timelines: Vec<Timeline>,
+    /// The folder with what was kept of a clause that failed or could not be judged.
+    pub kept: Option<PathBuf>,
 }
 
 impl Record {
@@ -48,6 +61,9 @@ impl Record {
             duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             measured: judgement.measured,
             detail: None,
+            shares: judgement.shares,
+            timelines: Vec::new(),
+            kept: None,
         }
     }
 
@@ -109,6 +125,8 @@ pub struct Report {
     pub seed: u64,
     /// From the first worker to the last.
     pub duration: Duration,
+    /// What was judged with, in the order of their first use.
+    pub configs: Vec<Configuration>,
     /// In the order of the list of clauses.
     pub clauses: Vec<Record>,
 }
@@ -154,22 +172,15 @@ impl Report {
     /// The command that judges one record's clause alone.
     #[must_use]
     pub fn repeat(&self, record: &Record) -> String {
-        let applier = if self.foreign {
-            format!(" --applier {}", self.applier)
-        } else {
-            String::new()
-        };
-        let Record { id, config, .. } = record;
-        format!(
-            "multiwan-conformance run{applier} --only {id} -c {config} --seed {}",
-            self.seed
-        )
+        let applier = self.foreign.then_some(self.applier.as_str());
+        job::repeat(applier, &record.id, &record.config, self.seed)
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::configuration::TWO_LINES;
 
     type Verdicts = &'static [(Kind, Status)];
 
@@ -189,6 +200,9 @@ pub(crate) mod tests {
             .into_iter()
             .collect(),
             detail: None,
+            shares: Vec::new(),
+            timelines: Vec::new(),
+            kept: None,
         }
     }
 
@@ -200,6 +214,7 @@ pub(crate) mod tests {
             mode: "full".to_owned(),
             seed: 7,
             duration: Duration::from_millis(21_000),
+            configs: vec![Configuration::builtin(&TWO_LINES)],
             clauses: verdicts
                 .iter()
                 .map(|&(kind, status)| record("a.b", kind, status))

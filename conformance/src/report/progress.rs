@@ -71,6 +71,17 @@ impl<'a> Progress<'a> {
                 // A reader that has gone away is noticed by the report itself.
                 self.bars.suspend(|| drop(writeln!(self.to, "{line}")));
             }
+            Message::Paused {
+                hosts,
+                user,
+                worker,
+            } => {
+                let job = &self.jobs[index];
+                let told = terminal::held(job, hosts, *user, *worker);
+                self.bars.suspend(|| {
+                    let _ = write!(self.to, "{told}").and_then(|()| self.to.flush());
+                });
+            }
             Message::Unavailable { .. } => (),
         }
     }

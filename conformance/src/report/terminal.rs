@@ -1,4 +1,4 @@
-//! The report for people: a line per clause as it ends, then a table, then what failed.
+//! The report for people: a line per clause as it ends, then what failed, then a table.
 //!
 //! Styles are always written; the stream takes them out where it is no terminal or NO_COLOR is
 //! set.
@@ -9,7 +9,9 @@ use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
 use super::{Counts, Record, Report};
+use crate::job::{Job, Namespace};
 use crate::judgement::{Measured, Status};
+use crate::pause;
 
 const HEADING: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -60,20 +62,21 @@ fn number(value: &Value) -> String {
     }
 }
 
-/// What comes last: the table clause × configuration, failures with how to repeat them, counts.
+/// What comes last: what did not pass and how to repeat it, a table of the areas, counts.
 ///
 /// # Errors
 ///
 /// If it cannot be written.
 pub fn summary(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    writeln!(to)?;
-    table(report, to)?;
-    for record in &report.clauses {
-        if record.status != Status::Passed {
+    for status in [Status::Failed, Status::Inconclusive] {
+        for record in report.clauses.iter().filter(|one| one.status == status) {
             writeln!(to)?;
             told(report, record, to)?;
         }
     }
+    skips(report, to)?;
+    writeln!(to)?;
+    areas(report, to)?;
     writeln!(to)?;
     let Report {
         kernel,
@@ -97,38 +100,68 @@ pub fn summary(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     )
 }
 
-/// The verdicts as clause × configuration.
-fn table(report: &Report, to: &mut dyn Write) -> io::Result<()> {
-    let configs = unique(report.clauses.iter().map(|record| record.config.as_str()));
-    let ids = unique(report.clauses.iter().map(|record| record.id.as_str()));
-    let id_width = ids
-        .iter()
-        .map(|id| id.len())
-        .max()
-        .unwrap_or(0)
-        .max("clause".len());
-    write!(to, "{HEADING}{:id_width$}{HEADING:#}", "clause")?;
-    for config in &configs {
-        write!(to, "  {HEADING}{:>1$}{HEADING:#}", config, width(config))?;
+/// What was skipped, reason by reason.
+fn skips(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let skipped = || {
+        let clauses = report.clauses.iter();
+        clauses.filter(|record| record.status == Status::Skipped)
+    };
+    let reason = |record: &'_ Record| record.reason.clone().unwrap_or_default();
+    let mut reasons: Vec<String> = Vec::new();
+    for record in skipped() {
+        if !reasons.contains(&reason(record)) {
+            reasons.push(reason(record));
+        }
+    }
+    let style = style(Status::Skipped);
+    for why in reasons {
+        let with = |record: &Record| format!("{} ({})", record.id, record.config);
+        let clauses = skipped().filter(|record| reason(record) == why);
+        let clauses: Vec<String> = clauses.map(with).collect();
+        writeln!(
+            to,
+            "\n{style}skipped{style:#}, {why}:\n  {}",
+            clauses.join(", ")
+        )?;
+    }
+    Ok(())
+}
+
+/// The verdicts by area: as wide for ten configurations as for one.
+fn areas(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    const COLUMNS: [Status; 4] = [
+        Status::Passed,
+        Status::Failed,
+        Status::Skipped,
+        Status::Inconclusive,
+    ];
+    let mut areas: Vec<(&str, [usize; 4])> = Vec::new();
+    for record in &report.clauses {
+        let area = record.id.split('.').next().unwrap_or_default();
+        let place = areas.iter().position(|(name, _)| *name == area);
+        let place = place.unwrap_or_else(|| {
+            areas.push((area, [0; 4]));
+            areas.len() - 1
+        });
+        let column = COLUMNS.iter().position(|column| *column == record.status);
+        areas[place].1[column.unwrap_or_default()] += 1;
+    }
+    let names = areas.iter().map(|(name, _)| name.len());
+    let name_width = names.max().unwrap_or(0).max("area".len());
+    let width = |column: Status| column.to_string().len();
+    write!(to, "{HEADING}{:name_width$}{HEADING:#}", "area")?;
+    for column in COLUMNS {
+        write!(to, "  {HEADING}{column}{HEADING:#}")?;
     }
     writeln!(to)?;
-    for id in ids {
-        write!(to, "{id:id_width$}")?;
-        for config in &configs {
-            let mut with = report
-                .clauses
-                .iter()
-                .filter(|record| record.config == *config);
-            let width = width(config);
-            match with
-                .find(|record| record.id == id)
-                .map(|record| record.status)
-            {
-                Some(status) => {
-                    let style = style(status);
-                    write!(to, "  {style}{status:>width$}{style:#}")?;
-                }
-                None => write!(to, "  {DIM}{:>width$}{DIM:#}", "-")?,
+    for (name, counts) in areas {
+        write!(to, "{name:name_width$}")?;
+        for (column, count) in COLUMNS.into_iter().zip(counts) {
+            let (width, style) = (width(column), style(column));
+            if count > 0 {
+                write!(to, "  {style}{count:>width$}{style:#}")?;
+            } else {
+                write!(to, "  {DIM}{:>width$}{DIM:#}", "-")?;
             }
         }
         writeln!(to)?;
@@ -136,10 +169,25 @@ fn table(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A column's: that of its heading or of the longest verdict.
-fn width(config: &str) -> usize {
-    config.len().max("inconclusive".len())
+/// A failed lab that waits for somebody to look: how to enter its hosts.
+#[must_use]
+pub fn held(job: &Job, hosts: &[Namespace], user: u64, worker: u32) -> String {
+    let style = style(Status::Failed);
+    let mut told = format!(
+        "\n{style}{} went wrong{style:#} with {}; its lab is held. From another terminal, a shell in each \
+         host:\n",
+        job.clause, job.configuration
+    );
+    let widest = hosts.iter().map(|host| host.host.len()).max().unwrap_or(0);
+    for host in hosts {
+        let command = pause::enter(worker, user, host);
+        told.push_str(&format!("  {:widest$}  {command}\n", host.host));
+    }
+    told + "Enter ends it and goes on.\n"
 }
+
+/// So many lines of what happened are shown, the last ones; all are in what is kept.
+const DETAIL: usize = 20;
 
 /// A clause that did not pass: why, what was measured, what happened, and how to see it alone.
 fn told(report: &Report, record: &Record, to: &mut dyn Write) -> io::Result<()> {
@@ -168,13 +216,19 @@ fn told(report: &Report, record: &Record, to: &mut dyn Write) -> io::Result<()> 
     if !record.measured.is_empty() {
         writeln!(to, "  measured: {}", measured(&record.measured))?;
     }
-    for line in record.detail.iter().flat_map(|detail| detail.lines()) {
+    let detail = record.detail.as_deref().unwrap_or_default();
+    let lines: Vec<&str> = detail.lines().collect();
+    let cut = lines.len().saturating_sub(DETAIL);
+    if cut > 0 {
+        writeln!(to, "  {DIM}| {cut} lines before{DIM:#}")?;
+    }
+    for line in &lines[cut..] {
         writeln!(to, "  {DIM}|{DIM:#} {line}")?;
     }
-    if *status != Status::Skipped {
-        writeln!(to, "  alone: {}", report.repeat(record))?;
+    if let Some(folder) = &record.kept {
+        writeln!(to, "  kept: {}", folder.display())?;
     }
-    Ok(())
+    writeln!(to, "  alone: {}", report.repeat(record))
 }
 
 /// `11 passed, 1 failed, 0 skipped, 0 inconclusive`.
@@ -186,16 +240,6 @@ fn counted(counts: &Counts) -> String {
         inconclusive,
     } = counts;
     format!("{passed} passed, {failed} failed, {skipped} skipped, {inconclusive} inconclusive")
-}
-
-fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = Vec::new();
-    for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
-        }
-    }
-    seen
 }
 
 #[cfg(test)]
@@ -227,6 +271,22 @@ mod tests {
         let text = plain(&String::from_utf8(written).unwrap());
         assert!(text.contains("a.b failed with two-lines (how-to 2.3.3)\n  dsl1 got nothing\n"));
         assert!(text.contains("run --only a.b -c two-lines --seed 7\n"));
+        assert!(text.contains("area  passed  failed  skipped  inconclusive\na          -       1"));
         assert!(text.contains("0 passed, 1 failed, 0 skipped, 0 inconclusive\n"));
+    }
+
+    #[test]
+    fn failures_come_first_and_skips_are_told_once_for_each_reason() {
+        let verdicts = [
+            (Kind::Behaviour, Status::Skipped),
+            (Kind::Behaviour, Status::Failed),
+            (Kind::Behaviour, Status::Skipped),
+        ];
+        let mut written = Vec::new();
+        summary(&report(false, &verdicts), &mut written).unwrap();
+        let text = plain(&String::from_utf8(written).unwrap());
+        let skipped = "skipped, dsl1 got nothing:\n  a.b (two-lines), a.b (two-lines)\n";
+        assert!(text.find("a.b failed") < text.find(skipped), "{text}");
+        assert!(text.find(skipped) < text.find("area"), "{text}");
     }
 }

@@ -2,8 +2,10 @@
 //! in its router, and traffic.
 
 mod calls;
+mod evidence;
 mod pairs;
 mod ping;
+mod router_news;
 mod service;
 mod topology;
 mod wait;
@@ -17,11 +19,14 @@ use multiwan_lab::{Fault, Lab};
 use rand::Rng as _;
 
 use crate::applier;
+use crate::bundle::FRAMES;
 use crate::context::Context;
+use crate::events::Mark;
 use crate::judge::{expected, shares};
 use crate::judgement::{Judgement, Status, Trouble};
 pub use calls::NO_ANSWER;
 use pairs::Pairs;
+use router_news::RouterNews;
 pub use service::Service;
 pub use topology::is_point_to_point;
 use topology::{given, network, topology};
@@ -35,6 +40,8 @@ const BRIEF: Patience = Patience {
 };
 
 /// A lab with an applier at work, and traffic through it.
+///
+/// It ends with [`Scene::verdict`]; one that is dropped before ends in trouble.
 pub struct Scene<'a> {
     /// The lab.
     pub lab: Lab,
@@ -46,6 +53,13 @@ pub struct Scene<'a> {
     keepalive: Option<applier::Keepalive>,
     /// Of the machine's ARP table, before the play.
     overflows: u64,
+    news: RouterNews,
+    /// Its events are the clause's from this one on.
+    first_event: usize,
+    /// Whether its end was told, or went well.
+    told: bool,
+    /// Whether its timeline was added to the clause's.
+    drawn: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -97,6 +111,7 @@ impl<'a> Scene<'a> {
     }
 
     fn bare_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
+        let first_event = cx.events.kept().len();
         cx.events.note("building the lab");
         let topology = topology(&cx.config)?.flyweights(fresh);
         let mut lab = Lab::build(&cx.sandbox, topology)?;
@@ -106,7 +121,12 @@ impl<'a> Scene<'a> {
                 lab.lease(line)?;
             }
         }
-        let traffic = lab.traffic(Options::default())?;
+        let news = RouterNews::listen(&mut lab)?;
+        let record = if cx.evidence.wanted() { FRAMES } else { 0 };
+        let traffic = lab.traffic(Options {
+            record,
+            ..Options::default()
+        })?;
         let pairs = Pairs::new(cx, &lab);
         let overflows = lab.neighbour_overflows()?;
         Ok(Self {
@@ -116,6 +136,10 @@ impl<'a> Scene<'a> {
             pairs,
             keepalive: None,
             overflows,
+            news,
+            first_event,
+            told: false,
+            drawn: false,
         })
     }
 
@@ -294,9 +318,10 @@ impl<'a> Scene<'a> {
     ///
     /// If the lab cannot.
     pub fn break_line(&mut self, line: usize, fault: Fault) -> Result<Instant, Trouble> {
-        self.cx
-            .events
-            .note(format!("{}: {}", self.name(line), fault.name()));
+        self.cx.events.mark(
+            Mark::Fault,
+            format!("{}: {}", self.name(line), fault.name()),
+        );
         let at = Instant::now();
         self.lab.break_line(line, fault)?;
         Ok(at)
@@ -310,7 +335,7 @@ impl<'a> Scene<'a> {
     pub fn repair(&mut self, line: usize) -> Result<Instant, Trouble> {
         self.cx
             .events
-            .note(format!("{}: repaired", self.name(line)));
+            .mark(Mark::Repair, format!("{}: repaired", self.name(line)));
         let at = Instant::now();
         self.lab.repair(line)?;
         Ok(at)
@@ -420,13 +445,12 @@ impl<'a> Scene<'a> {
         if judgement.status != Status::Passed || lossy * 100 <= flows.len() {
             return judgement;
         }
-        let mut lossy = Judgement::inconclusive(format!(
+        let lossy = Judgement::inconclusive(format!(
             "{lossy} of {} connections of healthy lines needed a retransmission: the router or the \
              machine loses packets",
             flows.len()
         ));
-        lossy.measured = judgement.measured;
-        lossy
+        lossy.measured_as(judgement)
     }
 
     /// Whether others on the machine have left no room in its ARP table since the play began.
@@ -448,6 +472,10 @@ impl<'a> Scene<'a> {
     ///
     /// If the keepalive ended by itself, or a capture cannot say what it lost.
     pub fn verdict(mut self, judgement: Judgement) -> Result<Judgement, Trouble> {
+        self.draw();
+        if judgement.is_bad() {
+            self.keep();
+        }
         if let Some(keepalive) = self.keepalive.take() {
             keepalive.stop()?;
         }
@@ -469,6 +497,7 @@ impl<'a> Scene<'a> {
                 "connection tracking lost {dropped} entries"
             )));
         }
+        self.told = true;
         Ok(judgement
             .with("packets", self.traffic.ledger().packets())
             .with("retransmitted", self.traffic.retransmissions()))

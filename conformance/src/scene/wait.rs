@@ -6,6 +6,7 @@ use multiwan::config::Config;
 use multiwan_lab::traffic::{Flow, FlowId, Outcome, Patience};
 
 use super::Scene;
+use crate::events::Mark;
 use crate::judge::expected;
 use crate::judgement::Trouble;
 
@@ -112,9 +113,10 @@ impl Scene<'_> {
         self.traffic.set_patience(GLANCE);
         let result = self.look_again(what, patience, look);
         self.traffic.set_patience(Patience::default());
-        self.cx
-            .events
-            .note(if result.is_ok() { what } else { "not in time" });
+        self.cx.events.mark(
+            Mark::Seen,
+            if result.is_ok() { what } else { "not in time" },
+        );
         result
     }
 

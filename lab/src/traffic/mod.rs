@@ -10,6 +10,7 @@ mod flows;
 pub(crate) mod frame;
 mod ledger;
 mod port;
+mod recording;
 mod server;
 
 use std::io;
@@ -27,6 +28,7 @@ use nix::sys::socket::sockopt::SocketError;
 pub use flow::{Flow, FlowId, Origin, Outcome};
 pub use frame::{Protocol, Refusal};
 pub use ledger::{Ledger, Sighting, Stray};
+pub use recording::Recording;
 
 use crate::error::Error;
 use crate::host::{Device, Host, Mac};
@@ -63,6 +65,9 @@ pub struct Options {
     /// How many exchanges are under way at once. The kernel queues at most 1000 frames per core
     /// between two hosts (`net.core.netdev_max_backlog`), over all labs of a machine.
     pub window: usize,
+    /// How many frames of each of the router's cables are kept to be looked at, the last ones;
+    /// 0 for none.
+    pub record: usize,
 }
 
 impl Default for Options {
@@ -70,6 +75,7 @@ impl Default for Options {
         Self {
             capture: true,
             window: 128,
+            record: 0,
         }
     }
 }
@@ -85,6 +91,8 @@ pub struct Traffic {
     cards: Vec<Mac>,
     /// Of each line, whether its modem hears on its cable what is for others too.
     on_hub: Vec<bool>,
+    /// Of the lines, then of the LAN, whose tap is the last.
+    recordings: Vec<Recording>,
 }
 
 impl Lab {
@@ -103,26 +111,39 @@ impl Lab {
                 mac,
                 port: ports.len(),
             });
-            ports.push((&client.host, &client.card, packet::IPV4, 512));
+            ports.push((&client.host, &client.card, packet::IPV4, 512, false));
         }
         if self.topology.flyweights > 0 {
             let (mac, port) = (self.lan_port.mac, ports.len());
             let addresses = self.topology.client_addresses().skip(self.clients.len());
             clients.extend(addresses.map(|address| Endpoint { address, mac, port }));
             // All protocols: a switch takes frames away before those of one protocol are given out.
-            ports.push((&self.switch, &self.lan_port, packet::ALL, 4096));
+            ports.push((&self.switch, &self.lan_port, packet::ALL, 4096, false));
         }
         let mut servers = Vec::new();
         let mut taps = Vec::new();
         let mut on_hub = Vec::new();
+        let mut cards = Vec::new();
+        let record = options.capture && options.record > 0;
         for modem in &self.modems {
-            servers.push((&self.internet, &modem.internet_card, packet::IPV4, 4096));
+            let card = &modem.internet_card;
+            servers.push((&self.internet, card, packet::IPV4, 4096, false));
             if options.capture {
                 // All protocols: only such a capture comes before a silent modem's drop.
-                taps.push((&modem.host, &modem.lan, packet::ALL, 16384));
+                taps.push((&modem.host, &modem.lan, packet::ALL, 16384, record));
+                cards.push(&modem.router_card);
             }
             on_hub.push(modem.on_hub);
         }
+        if record {
+            taps.push((&self.switch, &self.lan_port, packet::ALL, 16384, true));
+            cards.push(&self.lan_card);
+        } else {
+            cards.clear();
+        }
+        let recordings = cards
+            .iter()
+            .map(|card| Recording::new(&card.name, options.record));
         let [ports, servers, taps] = open_all([ports, servers, taps])?;
         let uplink = |modem: &Modem| (modem.internet_card.mac, modem.isp.mac);
         let uplinks = self.modems.iter().map(uplink).collect();
@@ -140,20 +161,21 @@ impl Lab {
                 .map(|modem| modem.router_card.mac)
                 .collect(),
             on_hub,
+            recordings: recordings.collect(),
         })
     }
 }
 
 /// What a port is opened with.
-type Opening<'a> = (&'a Host, &'a Device, u16, usize);
+type Opening<'a> = (&'a Host, &'a Device, u16, usize, bool);
 
 /// Opens all ports side by side: each has to wait until no core of the machine is in the middle of
 /// a packet, and one such wait serves for all.
 fn open_all(openings: [Vec<Opening<'_>>; 3]) -> Result<[Vec<Port>; 3], Error> {
     let mut opened = [const { Vec::new() }; 3];
     thread::scope(|scope| {
-        let open = |(host, device, ethertype, frames): Opening<'_>| {
-            Port::open(host, device, ethertype, frames)
+        let open = |(host, device, ethertype, frames, both): Opening<'_>| {
+            Port::open(host, device, ethertype, frames, both)
         };
         let opening = openings.map(|openings| -> Vec<_> {
             openings
@@ -339,6 +361,16 @@ impl Traffic {
         &self.flows.all[flow.0 as usize]
     }
 
+    /// All flows in the order of their beginnings.
+    pub fn flows(&self) -> impl Iterator<Item = (FlowId, &Flow)> {
+        (0..).map(FlowId).zip(&self.flows.all)
+    }
+
+    /// What was kept of the frames on the router's cables: its lines', and last its LAN's.
+    pub fn recordings(&self) -> &[Recording] {
+        &self.recordings
+    }
+
     /// How many packets of all flows had to be sent again.
     pub fn retransmissions(&self) -> u64 {
         self.flows
@@ -426,6 +458,7 @@ impl Traffic {
             flows,
             ports,
             on_hub,
+            recordings,
             ..
         } = self;
         let mut happened = flows.begin_waiting(ports);
@@ -443,16 +476,21 @@ impl Traffic {
             happened |= port.read(|seen, burst| flows.hear(number, seen.bytes, now, burst));
             port.flush()?;
         }
-        for (line, tap) in ports.taps.iter_mut().enumerate() {
+        let lines = ports.servers.len();
+        for (number, tap) in ports.taps.iter_mut().enumerate() {
             happened |= tap.read(|seen, _| {
+                if let Some(recording) = recordings.get_mut(number) {
+                    recording.add(&seen);
+                }
                 // Also what is for another address: it has left the line, unless others are there.
                 let by_line = match seen.direction {
+                    _ if number >= lines => false,
                     Direction::Out => false,
                     Direction::In => true,
-                    _ => !on_hub[line],
+                    _ => !on_hub[number],
                 };
                 if by_line {
-                    flows.note(line, seen.bytes, seen.time);
+                    flows.note(number, seen.bytes, seen.time);
                 }
             });
         }

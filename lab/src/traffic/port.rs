@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::{Device, Host, Mac};
 
 /// Bytes kept of a captured frame: all headers and what the lab writes behind them.
-const KEPT: usize = 160;
+pub(super) const KEPT: usize = 160;
 
 /// A host's card, with the frames that came and those that are to go.
 pub(super) struct Port {
@@ -18,16 +18,20 @@ pub(super) struct Port {
 }
 
 impl Port {
-    /// Opens a host's card for an ethertype, with room for so many frames that wait to be read.
+    /// Opens a host's card for an ethertype, with room for so many frames that wait to be read;
+    /// with `both`, what the host sends is captured too.
     pub(super) fn open(
         host: &Host,
         device: &Device,
         ethertype: u16,
         frames: usize,
+        both: bool,
     ) -> Result<Self, Error> {
         let ring = host.enter(|| {
             let socket = PacketSocket::open(device.index, 0)?;
-            socket.ignore_outgoing()?;
+            if !both {
+                socket.ignore_outgoing()?;
+            }
             socket.bypass_queueing()?;
             Ring::new(socket, ethertype, frames, KEPT)
         })?;

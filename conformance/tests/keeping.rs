@@ -60,7 +60,7 @@ fn a_failed_clause_leaves_what_its_router_was_like() {
         ("addresses.txt", "eth1 198.51.100.2/24"),
         ("links.txt", "eth1"),
         ("neighbours.txt", "198.51.100.1"),
-        ("nftables.txt", "masquerade"),
+        ("nftables.txt", "counter"),
         ("conntrack.txt", "reply"),
         ("sysctl.txt", "net.ipv4.ip_forward = 1"),
         ("applier.txt", "weights-ignored apply"),

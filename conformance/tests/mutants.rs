@@ -132,7 +132,7 @@ fn is_as_told(clause: &str, verdict: &str) -> Result<(), Failed> {
     let config = clause.configurations[0].name;
     let (_, report) = suite(&[&arguments[..], &["-c", config]].concat())?;
     let seen = &report["clauses"][0];
-    let expected = match verdict.split([' ', ',', ';']).next() {
+    let expected = match verdict.split([' ', ',', ';', ':']).next() {
         Some("holds") => "passed",
         Some("fails") => "failed",
         other => return Err(format!("the README says {other:?}, neither holds nor fails").into()),

@@ -10,7 +10,8 @@ use multiwan::state::{
     Target,
 };
 use multiwan_kernel::nft::{
-    self, Counter, Direction, End, Mark, Protocol, State, Statement, States, Test, Verdict,
+    self, Counter, Direction, End, Mark, Protocol, Reject, SegmentSize, State, Statement, States,
+    Test, Unreachable, Verdict,
 };
 
 use super::draft::Element;
@@ -171,14 +172,9 @@ fn statement(word: &str, words: &mut Words<'_>) -> Result<Statement> {
             other => {
                 let direction = direction(other)?;
                 words.expect("ip")?;
-                let end = match words.next()? {
-                    "saddr" => End::Source,
-                    "daddr" => End::Destination,
-                    other => return Err(unknown(other)),
-                };
                 Statement::ConntrackAddress {
                     direction,
-                    end,
+                    end: end(words.next()?)?,
                     test: words.test(),
                     address: words.value()?,
                 }
@@ -188,10 +184,31 @@ fn statement(word: &str, words: &mut Words<'_>) -> Result<Statement> {
             words.expect("dport")?;
             Statement::DestinationPort(words.test(), words.value()?)
         }
+        "tcp" => match words.next()? {
+            "flags" => {
+                words.all("syn / syn,rst")?;
+                Statement::OpensTcp
+            }
+            "option" => {
+                words.all("maxseg size set")?;
+                Statement::SetSegmentSize(segment_size(words)?)
+            }
+            other => return Err(unknown(other)),
+        },
         "rt" => {
-            words.expect("ip")?;
-            words.expect("nexthop")?;
+            words.all("ip nexthop")?;
             Statement::Nexthop(words.test(), words.value()?)
+        }
+        "fib" => {
+            let end = end(words.next()?)?;
+            words.expect("type")?;
+            let test = words.test();
+            words.expect("local")?;
+            Statement::Local(end, test)
+        }
+        "reject" => {
+            words.expect("with")?;
+            Statement::Reject(reject(words)?)
         }
         "counter" => Statement::Counter(Counter::default()),
         "snat" => {
@@ -205,6 +222,34 @@ fn statement(word: &str, words: &mut Words<'_>) -> Result<Statement> {
         "jump" => Verdict::Jump(words.next()?.to_owned()).into(),
         other => return Err(unknown(other)),
     })
+}
+
+fn segment_size(words: &mut Words<'_>) -> Result<SegmentSize> {
+    if words.words.next_if_eq(&"rt").is_none() {
+        return words.value().map(SegmentSize::Bytes);
+    }
+    words.expect("mtu")?;
+    Ok(SegmentSize::RouteMtu)
+}
+
+fn reject(words: &mut Words<'_>) -> Result<Reject> {
+    match words.next()? {
+        "tcp" => words.expect("reset").map(|()| Reject::TcpReset),
+        "icmp" => {
+            let word = words.next()?;
+            let called = |reason: &Unreachable| reason.to_string() == word;
+            let reason = Unreachable::ALL.into_iter().find(called);
+            reason.map(Reject::Icmp).ok_or_else(|| unknown(word))
+        }
+        other => Err(unknown(other)),
+    }
+}
+
+fn end(word: &str) -> Result<End> {
+    [End::Source, End::Destination]
+        .into_iter()
+        .find(|end| end.to_string() == word)
+        .ok_or_else(|| unknown(word))
 }
 
 fn protocol(word: &str) -> Result<Protocol> {
@@ -262,6 +307,10 @@ impl<'a> Words<'a> {
             next if next == word => Ok(()),
             other => Err(unknown(other)),
         }
+    }
+
+    fn all(&mut self, words: &str) -> Result<()> {
+        words.split(' ').try_for_each(|word| self.expect(word))
     }
 
     fn value<T: FromStr>(&mut self) -> Result<T> {
@@ -337,7 +386,7 @@ fn unknown(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use multiwan::verdicts::Verdicts;
+    use multiwan::verdicts::{Verdict, Verdicts};
 
     use super::*;
     use crate::configuration::{BUILTIN, Configuration};
@@ -348,18 +397,30 @@ mod tests {
     fn every_line_of_every_plan_comes_back() {
         for builtin in BUILTIN {
             let config = Configuration::builtin(builtin).config;
-            let state = multiwan::desired::desired(&config, &Verdicts::default());
-            for element in draft::elements(state) {
-                if matches!(element, Element::Address(_) | Element::Chain(..)) {
-                    continue;
-                }
-                let line = element.to_string();
-                let mut back = super::element(&line).unwrap();
-                if let Element::Link(_, link) = &mut back {
-                    link.cleared = matches!(&element, Element::Link(_, link) if link.cleared);
-                }
-                assert_eq!(back, element, "{line}");
+            let each = |verdict| {
+                config
+                    .lines
+                    .iter()
+                    .map(move |line| (line.name.as_str(), verdict))
+            };
+            for verdicts in [Verdicts::default(), each(Verdict::Dead).collect()] {
+                comes_back(multiwan::desired::desired(&config, &verdicts));
             }
+        }
+    }
+
+    fn comes_back(state: multiwan::state::State) {
+        for element in draft::elements(state) {
+            if matches!(element, Element::Address(_) | Element::Chain(..)) {
+                continue;
+            }
+            let line = element.to_string();
+            let mut back =
+                super::element(&line).unwrap_or_else(|reason| panic!("{line}: {reason}"));
+            if let Element::Link(_, link) = &mut back {
+                link.cleared = matches!(&element, Element::Link(_, link) if link.cleared);
+            }
+            assert_eq!(back, element, "{line}");
         }
     }
 

@@ -317,7 +317,8 @@ impl Direction {
 }
 
 impl Unreachable {
-    const ALL: [Self; 7] = [
+    /// All of them.
+    pub const ALL: [Self; 7] = [
         Self::Net,
         Self::Host,
         Self::Protocol,

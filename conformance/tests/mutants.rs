@@ -93,19 +93,18 @@ fn headers_name_clauses() -> Result<(), Failed> {
 /// By the first clause of its header; `mutants` asks the others too.
 fn is_caught(fixture: &Fixture) -> Result<(), Failed> {
     let nearest = fixture.header.caught_by.first().ok_or("no clause")?;
-    let arguments = ["mutants", "--applier", &fixture.name, "--only", nearest];
-    let (status, matrix) = suite(&arguments)?;
-    ensure(status == 0, || {
-        format!("exit status {status}: {:#}", matrix["appliers"][0])
-    })
+    is_judged_right(fixture, nearest)
 }
 
 fn passes(fixture: &Fixture, clause: &Clause) -> Result<(), Failed> {
-    let arguments = ["mutants", "--applier", &fixture.name, "--only", clause.id];
+    is_judged_right(fixture, clause.id)
+}
+
+fn is_judged_right(fixture: &Fixture, clause: &str) -> Result<(), Failed> {
+    let arguments = ["mutants", "--applier", &fixture.name, "--only", clause];
     let (status, matrix) = suite(&arguments)?;
-    ensure(status == 0, || {
-        format!("exit status {status}: {:#}", matrix["appliers"][0])
-    })
+    let wrong = &matrix["appliers"][0]["wrong"];
+    ensure(status == 0, || format!("exit status {status}: {wrong:#}"))
 }
 
 /// The README's table about the commands of 2001: clause, and the verdict in its third column.

@@ -80,6 +80,8 @@ pub enum Need {
     Sysctl(&'static str),
     /// The applier says that it has this feature.
     Claimed(Feature),
+    /// The shipped applier: about what it promises beyond the contract for any.
+    Shipped,
 }
 
 impl fmt::Display for Need {
@@ -88,6 +90,7 @@ impl fmt::Display for Need {
             Need::Settings => f.write_str("a writable /proc/sys"),
             Need::Sysctl(path) => write!(f, "the kernel's {}", path.replace('/', ".")),
             Need::Claimed(feature) => write!(f, "an applier that claims `{feature}`"),
+            Need::Shipped => f.write_str("the shipped applier"),
         }
     }
 }

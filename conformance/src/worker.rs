@@ -153,7 +153,8 @@ fn judge(
     let config = Config::parse(&job.toml, &job.configuration)
         .expect("the orchestrator has read the same text");
     let applier = Applier::new(job.subject.clone(), &config, &config_path, scratch);
-    if let Some(reason) = missing(clause.needs, sandbox.mode(), &applier.features()?) {
+    let shipped = !applier.subject().is_foreign();
+    if let Some(reason) = missing(clause.needs, sandbox.mode(), &applier.features()?, shipped) {
         return Ok(Judgement::skipped(reason));
     }
     let kept = (job.keep != Keep::Nothing).then(|| scratch.join(KEPT));
@@ -179,7 +180,7 @@ const READ_ONLY: &str = "/proc/sys is read-only here; run the container with `po
     --security-opt unmask=/proc/sys` or `docker run --security-opt systempaths=unconfined`";
 
 /// The first need that is not met, as a reason.
-fn missing(needs: &[Need], mode: Mode, claimed: &[Feature]) -> Option<String> {
+fn missing(needs: &[Need], mode: Mode, claimed: &[Feature], shipped: bool) -> Option<String> {
     needs.iter().find_map(|need| match need {
         Need::Settings => (mode != Mode::Full).then(|| READ_ONLY.to_owned()),
         Need::Sysctl(path) => {
@@ -189,6 +190,7 @@ fn missing(needs: &[Need], mode: Mode, claimed: &[Feature]) -> Option<String> {
         Need::Claimed(feature) => {
             (!claimed.contains(feature)).then(|| format!("not claimed: {feature}"))
         }
+        Need::Shipped => (!shipped).then(|| "about the shipped applier only".to_owned()),
     })
 }
 
@@ -202,15 +204,21 @@ mod tests {
         let unknown = Need::Sysctl("net/ipv4/no_such");
         let pins = Need::Claimed(Feature::Pin);
         assert_eq!(
-            missing(&[known, pins, Need::Settings], Mode::Full, &[Feature::Pin]),
+            missing(
+                &[known, pins, Need::Settings],
+                Mode::Full,
+                &[Feature::Pin],
+                false
+            ),
             None
         );
-        let reason = missing(&[known, unknown], Mode::Full, &[]).unwrap();
+        let reason = missing(&[known, unknown], Mode::Full, &[], true).unwrap();
         assert_eq!(reason, "this kernel has no net.ipv4.no_such");
         assert_eq!(
-            missing(&[pins], Mode::Full, &[]).unwrap(),
+            missing(&[pins], Mode::Full, &[], false).unwrap(),
             "not claimed: pin"
         );
-        assert!(missing(&[Need::Settings], Mode::Limited, &[]).is_some());
+        assert!(missing(&[Need::Settings], Mode::Limited, &[], true).is_some());
+        assert!(missing(&[Need::Shipped], Mode::Full, &[], false).is_some());
     }
 }

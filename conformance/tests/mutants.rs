@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use multiwan_conformance::clause::{Clause, Kind as Of};
+use multiwan_conformance::clause::{Clause, Kind as Of, Need};
 use multiwan_conformance::clauses;
 use multiwan_conformance::fixtures::{self, Fixture, Kind};
 use serde_json::Value;
@@ -67,6 +67,8 @@ fn every_clause_catches_one() -> Result<(), Failed> {
         .flat_map(|fixture| fixture.header.caught_by)
         .collect();
     let without: Vec<&str> = clauses::all()
+        // What is about the shipped applier alone is broken in the tests of the applier.
+        .filter(|clause| !clause.needs.contains(&Need::Shipped))
         .map(|clause| clause.id)
         .filter(|id| !catching.contains(*id))
         .collect();

@@ -13,6 +13,7 @@ mod hygiene;
 mod lab;
 mod modem;
 mod netns;
+mod plain;
 mod provider;
 pub mod sandbox;
 mod slow;

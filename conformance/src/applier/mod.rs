@@ -11,11 +11,11 @@ mod environment;
 mod find;
 mod keepalive;
 
-use std::cell::RefCell;
 use std::ffi::OsString;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 use std::{env, fs, io};
 
@@ -66,7 +66,7 @@ pub struct Applier {
     environment: Vec<(String, String)>,
     scratch: PathBuf,
     /// What its commands printed, but for its daemon's.
-    said: RefCell<String>,
+    said: Mutex<String>,
 }
 
 /// What an applier did against the contract.
@@ -130,14 +130,20 @@ impl Applier {
             config_path: config_path.to_owned(),
             environment: environment(config, config_path),
             scratch: scratch.to_owned(),
-            said: RefCell::default(),
+            said: Mutex::default(),
         }
+    }
+
+    /// From here on its environment is that of this configuration, which has taken the other's
+    /// place in the file.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.environment = environment(config, &self.config_path);
     }
 
     /// What each of its commands printed so far, but for its daemon.
     #[must_use]
     pub fn said(&self) -> String {
-        self.said.borrow().clone()
+        self.said.lock().expect("no command panics").clone()
     }
 
     /// Which one it is.
@@ -228,7 +234,7 @@ impl Applier {
         let ended = process::wait(&mut child, LIMIT).map_err(run)?;
         let ending = ended.map_or_else(|| "still ran".to_owned(), process::ending);
         let told = format!("$ {command}\n{}\n({ending})\n", output.tail());
-        self.said.borrow_mut().push_str(&told);
+        self.said.lock().expect("no command panics").push_str(&told);
         match ended {
             Some(status) if status.success() => Ok(Some(output.tail())),
             Some(status) if status.code() == Some(NONE) && verb != "apply" => Ok(None),

@@ -1,10 +1,13 @@
 //! The clauses, one file per area, and the list of them all.
 
+mod across;
 mod dead;
 mod inbound;
 mod keepalive;
+mod lan;
 mod local;
 mod nat;
+mod others;
 mod pinned;
 mod recover;
 mod safety;
@@ -21,8 +24,10 @@ use crate::scene::is_point_to_point;
 /// Each area's clauses, in the order in which they are listed and run.
 pub const AREAS: &[&[&Clause]] = &[
     setup::CLAUSES,
+    others::CLAUSES,
     spread::CLAUSES,
     sticky::CLAUSES,
+    across::CLAUSES,
     pinned::CLAUSES,
     dead::CLAUSES,
     told::CLAUSES,
@@ -32,6 +37,7 @@ pub const AREAS: &[&[&Clause]] = &[
     nat::CLAUSES,
     keepalive::CLAUSES,
     safety::CLAUSES,
+    lan::CLAUSES,
 ];
 
 /// Whether there are several lines and all of them get new connections: a backup line waits.

@@ -177,10 +177,10 @@ fn connected(device: &str, address: Ipv4Net) -> String {
 }
 
 /// What the kernel holds, a line for each thing, and whether it is a route with a gateway.
-struct Held(BTreeMap<String, bool>);
+pub(super) struct Held(BTreeMap<String, bool>);
 
 impl Held {
-    fn read(router: &mut Host) -> Result<Self, Error> {
+    pub(super) fn read(router: &mut Host) -> Result<Self, Error> {
         let mut held = BTreeMap::new();
         let links = router.dump("listing links", Message::GetLink(LinkMessage::default()))?;
         let names: BTreeMap<u32, String> = links.iter().filter_map(link_name).collect();
@@ -203,6 +203,11 @@ impl Held {
         let dump = router.dump("listing routes", Message::GetRoute(question))?;
         held.extend(dump.iter().filter_map(|message| route_line(message, name)));
         Ok(Self(held))
+    }
+
+    /// What is there, a line for each thing.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     fn describe(&self) -> String {

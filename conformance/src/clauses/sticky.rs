@@ -160,6 +160,7 @@ fn across_recovery(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.verdict(judgement.with("connections", FLOWS))
 }
 
+/// How many of these flows' last exchanges had no answer.
 pub(super) fn count_unanswered(scene: &Scene<'_>, flows: &[FlowId]) -> usize {
     flows
         .iter()

@@ -2,6 +2,7 @@
 //! in its router, and traffic.
 
 mod calls;
+mod changes;
 mod evidence;
 mod pairs;
 mod ping;
@@ -161,13 +162,23 @@ impl<'a> Scene<'a> {
     ///
     /// If a line carries none in the time for a line's return.
     pub fn start(&mut self) -> Result<(), Trouble> {
-        self.cx.events.note("keepalive");
-        self.keepalive = Some(self.cx.applier.keepalive()?);
+        self.watch()?;
         let shares: Vec<f64> = expected(self.cx.lines()).collect();
         self.until("every line carries new flows", |seen| {
             let carries = |(&count, &share): (&usize, &f64)| count > 0 || share == 0.0;
             seen.all_answered && seen.answered_by.iter().zip(&shares).all(carries)
         })?;
+        Ok(())
+    }
+
+    /// Starts the keepalive.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    pub fn watch(&mut self) -> Result<(), Trouble> {
+        self.cx.events.note("keepalive");
+        self.keepalive = Some(self.cx.applier.keepalive()?);
         Ok(())
     }
 

@@ -37,7 +37,8 @@ static REAPPLY: Clause = Clause {
 };
 
 fn reapply(cx: &mut Context) -> Result<Judgement, Trouble> {
-    let mut scene = Scene::set(cx)?;
+    // Without a keepalive, which may have changes of its own to make meanwhile.
+    let mut scene = Scene::applied(cx)?;
     let flows = scene.open(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
     let before = Held::read(scene.lab.router())?;

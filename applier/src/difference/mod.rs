@@ -5,7 +5,7 @@
 //! 2. interfaces up and new addresses, which bring the routes to the gateways;
 //! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
 //! 4. the balance table without the lines that leave it, so that they get nothing new;
-//! 5. the firewall, in one batch;
+//! 5. the firewall, in one batch, and the connections of addresses that are gone forgotten;
 //! 6. forwarding, now that what is forwarded is translated;
 //! 7. rules, main's first, the balance table's last, with that table whole before;
 //! 8. what is left over: rules before the tables they ask for, addresses last;
@@ -103,6 +103,12 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     let leave = leave_balance(found, wanted, balance);
     steps.extend(leave.clone());
     steps.extend(firewall(found, wanted));
+    // Forgetting cannot be taken back. Where the address is gone from the router, nothing is lost by
+    // it, and no packet may leave with that address once the line is in use again.
+    let (last_resort, gone): (Vec<_>, Vec<_>) = forget(found, wanted)
+        .into_iter()
+        .partition(|step| is_there(step, found));
+    steps.extend(gone);
     steps.extend(forwarding);
     let (last, specific): (Vec<_>, Vec<_>) =
         new_rules(found, wanted).partition(|step| asks_for(step, balance));
@@ -119,7 +125,7 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
             .filter(|step| Some(step) != leave.as_ref()),
     );
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
-    steps.extend(forget(found, wanted));
+    steps.extend(last_resort);
     Changes(steps)
 }
 
@@ -325,6 +331,12 @@ fn forget(found: &State, wanted: &State) -> Vec<Step> {
     gone.filter(|(mark, _)| known.iter().any(|(now, _)| now.mask() == mark.mask()))
         .map(|(mark, address)| Step::Forget { mark, address })
         .collect()
+}
+
+/// Whether the address whose connections are to be forgotten is still on the router.
+fn is_there(forget: &Step, found: &State) -> bool {
+    matches!(forget, Step::Forget { address, .. }
+        if found.addresses.iter().any(|there| there.address.addr() == *address))
 }
 
 fn new_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> {

@@ -132,6 +132,31 @@ fn a_line_that_goes_leaves_nothing_but_its_address() {
     );
 }
 
+/// An address that a provider has taken away must not leave any more when its line is in use again;
+/// one that is still there is given up by the last step, when nothing can be refused any more.
+#[test]
+fn connections_of_an_address_are_forgotten_in_time() {
+    let moved = TWO_LINES.replace("198.51.100.2/24", "198.51.100.77/24");
+    let forgets = |found: &State| {
+        let changes = difference(found, &wanted(&moved));
+        let steps = changes.steps().iter();
+        let forget = steps
+            .clone()
+            .position(|step| matches!(step, Step::Forget { .. }));
+        let firewall = steps
+            .clone()
+            .position(|step| matches!(step, Step::Firewall { .. }));
+        (forget.unwrap(), firewall.unwrap(), steps.len())
+    };
+    let mut gone = applied();
+    gone.addresses
+        .retain(|there| there.address.addr().octets() != [198, 51, 100, 2]);
+    let (forget, firewall, _) = forgets(&gone);
+    assert_eq!(forget, firewall + 1, "at once");
+    let (forget, _, steps) = forgets(&applied());
+    assert_eq!(forget, steps - 1, "last");
+}
+
 #[test]
 fn what_is_foreign_stays() {
     let mut found = applied();

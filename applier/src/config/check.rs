@@ -419,7 +419,7 @@ fn keepalive(raw: &file::Keepalive) -> Checked<Keepalive> {
         targets: raw
             .targets
             .iter()
-            .map(value::address)
+            .map(value::target)
             .collect::<Checked<_>>()?,
     })
 }

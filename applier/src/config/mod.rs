@@ -7,6 +7,7 @@ mod check;
 mod error;
 mod file;
 mod number;
+mod target;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 pub use error::ConfigError;
 pub use number::numbers;
+pub use target::{NoTarget, Target};
 
 /// Where the described configuration is unless something else is said.
 pub const DEFAULT_PATH: &str = "/etc/multiwan.toml";
@@ -194,8 +196,8 @@ pub struct Keepalive {
     pub failures: u32,
     /// Answered probes in a row until it is back.
     pub successes: u32,
-    /// Addresses beyond the gateway that are probed too.
-    pub targets: Vec<Ipv4Addr>,
+    /// Who is asked beyond the gateway too; one answer is enough.
+    pub targets: Vec<Target>,
 }
 
 /// Traffic that must use one line.

@@ -375,7 +375,18 @@ fn durations_and_counts() {
     );
     refused(
         &with("\"200ms\"", "\"1s\"\ntargets = [\"dns\"]"),
-        "lines.toml:21:12: \"dns\" is not an IPv4 address; write it as \"192.0.2.1\"",
+        "lines.toml:21:12: \"dns\" is not an IPv4 address; write it as \"192.0.2.53\", \
+         \"tcp:192.0.2.80:443\" or \"dns:192.0.2.53\"",
+    );
+    refused(
+        &with("\"200ms\"", "\"1s\"\ntargets = [\"tcp:192.0.2.80\"]"),
+        "lines.toml:21:12: \"tcp:192.0.2.80\" is not an IPv4 address and port; write it as \
+         \"tcp:192.0.2.80:443\"",
+    );
+    refused(
+        &with("\"200ms\"", "\"1s\"\ntargets = [\"dns:resolver\"]"),
+        "lines.toml:21:12: \"dns:resolver\" is not the IPv4 address of a name server; write it as \
+         \"dns:192.0.2.53\"",
     );
 }
 

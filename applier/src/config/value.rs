@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::error::Complaint;
 use super::file::{Mask, Protocol};
+use super::target::{NoTarget, Target};
 
 type Checked<T> = Result<T, Complaint>;
 
@@ -77,6 +78,12 @@ pub(super) fn address(text: &Spanned<String>) -> Checked<Ipv4Addr> {
         );
         Complaint::new(text.span(), message)
     })
+}
+
+pub(super) fn target(text: &Spanned<String>) -> Checked<Target> {
+    text.get_ref()
+        .parse()
+        .map_err(|no: NoTarget| Complaint::new(text.span(), format!("\"{}\" {no}", text.get_ref())))
 }
 
 /// The name of a network interface, by the kernel's own `dev_valid_name`.

@@ -10,23 +10,28 @@
 //!
 //! What decides is pure and knows no clock: `line` (the state machine), `schedule` (when a probe
 //! is due or missed), `pace` (when to reconcile), `devices` (what a device allows), `arp` and
-//! `echo` (frames).
+//! `beyond` with `echo`, `syn` and `query` (frames).
 
 mod arp;
+mod beyond;
 mod counts;
 mod devices;
 mod echo;
 mod error;
 mod events;
 mod filter;
+mod ip;
 mod line;
 mod memory;
 mod neighbour;
 mod pace;
+mod port;
 mod probe;
+mod query;
 mod readable;
 mod release;
 mod schedule;
+mod syn;
 mod watch;
 
 use std::collections::BTreeMap;

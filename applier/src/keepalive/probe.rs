@@ -2,15 +2,20 @@
 //! they cannot leave by another line and do not need the tables that they judge.
 
 use std::io;
-use std::net::Ipv4Addr;
 
 use multiwan_kernel::packet::{self, PacketSocket};
+use nix::sys::socket::SockType;
 use pnet::util::MacAddr;
 use tokio::io::unix::AsyncFd;
 
 use super::arp::{self, Question};
+use super::beyond::Questions;
 use super::echo::Echo;
+use super::port::Port;
+use super::query::Query;
 use super::readable::readable;
+use super::syn::Syn;
+use crate::config::Target;
 
 /// Longer than any frame that the filters let through and that is looked at.
 const RECEIVED: usize = 128;
@@ -38,7 +43,9 @@ pub(super) struct Prober {
 
 /// The part that asks targets beyond the gateway.
 struct Beyond {
-    echo: Echo,
+    questions: Questions,
+    /// Those of TCP and DNS, where they are asked.
+    _ports: [Option<Port>; 2],
     socket: AsyncFd<PacketSocket>,
     sequence: u16,
 }
@@ -46,7 +53,7 @@ struct Beyond {
 impl Prober {
     /// Opens the sockets on the device with this index. Without targets, the gateway's word is
     /// enough.
-    pub(super) fn open(index: u32, question: Question, targets: &[Ipv4Addr]) -> io::Result<Self> {
+    pub(super) fn open(index: u32, question: Question, targets: &[Target]) -> io::Result<Self> {
         let socket = PacketSocket::open(index, packet::ARP)?;
         socket.attach_filter(&question.filter())?;
         let beyond = if targets.is_empty() {
@@ -64,11 +71,11 @@ impl Prober {
     }
 
     /// Whether it asks this, there.
-    pub(super) fn asks(&self, index: u32, question: &Question, targets: &[Ipv4Addr]) -> bool {
+    pub(super) fn asks(&self, index: u32, question: &Question, targets: &[Target]) -> bool {
         let asked = self
             .beyond
             .as_ref()
-            .map_or(&[][..], |beyond| &beyond.echo.targets);
+            .map_or(&[][..], |beyond| &beyond.questions.targets);
         self.index == index && self.question == *question && asked == targets
     }
 
@@ -100,7 +107,7 @@ impl Prober {
         };
         beyond.sequence = beyond.sequence.wrapping_add(1);
         beyond
-            .echo
+            .questions
             .frames(gateway, beyond.sequence)
             .try_for_each(|frame| beyond.socket.get_ref().send(&frame))
     }
@@ -162,17 +169,31 @@ impl Prober {
 }
 
 impl Beyond {
-    fn open(index: u32, question: &Question, targets: &[Ipv4Addr]) -> io::Result<Self> {
-        let echo = Echo {
+    fn open(index: u32, question: &Question, targets: &[Target]) -> io::Result<Self> {
+        let hold = |kind, asked: fn(&Target) -> bool| {
+            let asked = targets.iter().any(asked);
+            asked.then(|| Port::hold(question.source, kind)).transpose()
+        };
+        let tcp = hold(SockType::Stream, |to| matches!(to, Target::Tcp(_)))?;
+        let udp = hold(SockType::Datagram, |to| matches!(to, Target::Dns(_)))?;
+        let number = |port: &Option<Port>| port.as_ref().map_or(0, Port::number);
+        let identifier = (std::process::id() & 0xffff) as u16;
+        let questions = Questions {
             own: question.own,
             source: question.source,
             targets: targets.to_vec(),
-            identifier: (std::process::id() & 0xffff) as u16,
+            echo: Echo { identifier },
+            syn: Syn { port: number(&tcp) },
+            query: Query {
+                port: number(&udp),
+                identifier,
+            },
         };
         let socket = PacketSocket::open(index, packet::IPV4)?;
-        socket.attach_filter(&echo.filter())?;
+        socket.attach_filter(&questions.filter())?;
         Ok(Self {
-            echo,
+            questions,
+            _ports: [tcp, udp],
             socket: readable(socket)?,
             sequence: 0,
         })
@@ -182,7 +203,7 @@ impl Beyond {
         let mut frame = [0; RECEIVED];
         let length = socket.receive(&mut frame)?.min(RECEIVED);
         Ok(self
-            .echo
+            .questions
             .is_answer(&frame[..length])
             .then_some(Heard::Answer))
     }

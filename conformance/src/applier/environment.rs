@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ipnet::Ipv4Net;
-use multiwan::config::{Config, Established, Spread};
+use multiwan::config::{Config, Established, Spread, Target};
 
 /// The contract's variables for this configuration, in its order. What the configuration does
 /// not say (the address of a dynamic line) has none.
@@ -40,7 +40,11 @@ pub fn environment(config: &Config, path: &Path) -> Vec<(String, String)> {
     variables.set("KEEPALIVE_MS", keepalive.interval.as_millis());
     variables.set("FAILURES", keepalive.failures);
     variables.set("SUCCESSES", keepalive.successes);
-    let targets: Vec<String> = keepalive.targets.iter().map(ToString::to_string).collect();
+    let echo = keepalive.targets.iter().filter_map(|target| match target {
+        Target::Echo(address) => Some(address.to_string()),
+        Target::Tcp(_) | Target::Dns(_) => None,
+    });
+    let targets: Vec<String> = echo.collect();
     variables.set("TARGETS", targets.join(" "));
     variables.0
 }

@@ -1,0 +1,195 @@
+use std::net::SocketAddrV4;
+
+use super::super::filter::run;
+use super::super::ip::{ETHERNET, IP};
+use super::*;
+
+const MODEM: MacAddr = MacAddr(2, 0, 0, 0, 0, 2);
+const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
+const BODY: usize = ETHERNET + IP;
+
+fn asking(targets: impl IntoIterator<Item = Target>) -> Questions {
+    Questions {
+        own: MacAddr(2, 0, 0, 0, 0, 1),
+        source: SOURCE,
+        targets: targets.into_iter().collect(),
+        echo: Echo { identifier: 0x1234 },
+        syn: Syn { port: 0x9001 },
+        query: Query {
+            port: 0x9002,
+            identifier: 0x1234,
+        },
+    }
+}
+
+/// One target of each kind.
+fn kinds() -> [Target; 3] {
+    [
+        Target::Echo(TARGET),
+        Target::Tcp(SocketAddrV4::new(TARGET, 443)),
+        Target::Dns(TARGET),
+    ]
+}
+
+fn question(target: Target) -> Vec<u8> {
+    asking([target]).frames(MODEM, 7).next().unwrap()
+}
+
+/// The frame with which a target answers, with so many words of IP options.
+fn answer(target: Target, options: usize) -> Vec<u8> {
+    let request = question(target);
+    let mut frame = request[..BODY].to_vec();
+    frame.extend(vec![1; 4 * options]);
+    frame.extend(&request[BODY..]);
+    frame[ETHERNET] = 0x45 + u8::try_from(options).unwrap();
+    frame[ETHERNET + 12..ETHERNET + 16].copy_from_slice(&TARGET.octets());
+    frame[ETHERNET + 16..ETHERNET + 20].copy_from_slice(&SOURCE.octets());
+    let body = BODY + 4 * options;
+    match target {
+        Target::Echo(_) => frame[body] = 0,
+        Target::Tcp(_) | Target::Dns(_) => {
+            frame.copy_within(body..body + 2, body + 2);
+            frame[body..body + 2].copy_from_slice(&request[BODY + 2..BODY + 4]);
+        }
+    }
+    match target {
+        // SYN/ACK.
+        Target::Tcp(_) => frame[body + 13] = 0x12,
+        // A response that refuses.
+        Target::Dns(_) => frame[body + 10..body + 12].copy_from_slice(&[0x81, 0x05]),
+        Target::Echo(_) => {}
+    }
+    let total = u16::try_from(frame.len() - ETHERNET).unwrap();
+    frame[ETHERNET + 2..ETHERNET + 4].copy_from_slice(&total.to_be_bytes());
+    frame
+}
+
+/// RFC 1071 over what already holds its checksum: nothing is left.
+fn left(bytes: &[u8]) -> u16 {
+    let word = |word: &[u8]| u32::from(word[0]) << 8 | word.get(1).map_or(0, |b| u32::from(*b));
+    let mut sum: u32 = bytes.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !sum as u16
+}
+
+/// What TCP and UDP sum up: both addresses, the protocol and the length before the body.
+fn with_pseudo_header(frame: &[u8]) -> Vec<u8> {
+    let mut bytes = frame[ETHERNET + 12..BODY].to_vec();
+    bytes.extend([0, frame[ETHERNET + 9]]);
+    bytes.extend(u16::try_from(frame.len() - BODY).unwrap().to_be_bytes());
+    bytes.extend(&frame[BODY..]);
+    bytes
+}
+
+#[test]
+fn asks_with_right_checksums() {
+    for target in kinds() {
+        let frame = question(target);
+        assert_eq!(frame[..14], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
+        assert_eq!(left(&frame[ETHERNET..BODY]), 0, "{target}");
+        assert_eq!(frame[ETHERNET + 12..ETHERNET + 16], SOURCE.octets());
+        assert_eq!(frame[ETHERNET + 16..BODY], TARGET.octets());
+    }
+    let [echo, syn, query] = kinds().map(question);
+    assert_eq!(left(&echo[BODY..]), 0);
+    assert_eq!(echo[BODY..BODY + 2], [8, 0]);
+    assert_eq!(echo[BODY + 4..BODY + 8], [0x12, 0x34, 0, 7]);
+    assert_eq!(left(&with_pseudo_header(&syn)), 0);
+    assert_eq!(syn[BODY..BODY + 4], [0x90, 1, 1, 187]);
+    assert_eq!(syn[BODY + 12..BODY + 14], [0x50, 0x02]);
+    assert_eq!(left(&with_pseudo_header(&query)), 0);
+    assert_eq!(query[BODY..BODY + 6], [0x90, 2, 0, 53, 0, 25]);
+    let message = [0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1];
+    assert_eq!(query[BODY + 8..], message);
+}
+
+#[test]
+fn each_target_is_asked() {
+    let other = Ipv4Addr::new(192, 0, 2, 54);
+    let asked: Vec<_> = asking(kinds().into_iter().chain([Target::Echo(other)]))
+        .frames(MODEM, 1)
+        .map(|frame| (frame[ETHERNET + 9], frame[ETHERNET + 19]))
+        .collect();
+    assert_eq!(asked, [(1, 53), (6, 53), (17, 53), (1, 54)]);
+}
+
+#[test]
+fn hears_its_targets_and_nobody_else() {
+    for (target, spoilt_places) in kinds().into_iter().zip([
+        // Type, identifier.
+        &[0, 5][..],
+        // Our port.
+        &[2, 3],
+        // Our port, identifier.
+        &[2, 3, 8, 9],
+    ]) {
+        let asking = [asking([target]), asking(kinds())];
+        for questions in &asking {
+            let hears =
+                |frame: &[u8]| (run(&questions.filter(), frame), questions.is_answer(frame));
+            for options in [0, 1, 10] {
+                let heard = hears(&answer(target, options));
+                assert_eq!(
+                    heard,
+                    (u32::MAX, true),
+                    "{target}, {options} words of options"
+                );
+            }
+            assert!(!hears(&question(target)).1, "{target}: its own question");
+            let spoilt = |place: usize| {
+                let mut frame = answer(target, 0);
+                frame[place] ^= 1;
+                frame
+            };
+            // From another address, to another address: the filter lets it through, the parser not.
+            for place in [ETHERNET + 15, ETHERNET + 19] {
+                assert!(!hears(&spoilt(place)).1, "{target}, byte {place}");
+            }
+            // Another ethertype, a later fragment.
+            for place in [13, ETHERNET + 7] {
+                assert_eq!(hears(&spoilt(place)).0, 0, "{target}, byte {place}");
+            }
+            for place in spoilt_places.iter().map(|place| BODY + place) {
+                assert_eq!(hears(&spoilt(place)), (0, false), "{target}, byte {place}");
+            }
+            for length in 0..BODY + 4 {
+                let heard = hears(&answer(target, 0)[..length]);
+                assert_eq!(heard, (0, false), "{target} cut to {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_asked_is_not_heard() {
+    for asked in kinds() {
+        for other in kinds().into_iter().filter(|other| *other != asked) {
+            let questions = asking([asked]);
+            assert_eq!(
+                run(&questions.filter(), &answer(other, 0)),
+                0,
+                "{asked}, {other}"
+            );
+            assert!(!questions.is_answer(&answer(other, 0)), "{asked}, {other}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_an_answer_and_another_server_is_not() {
+    let [_, tcp, dns] = kinds();
+    let mut reset = answer(tcp, 0);
+    reset[BODY + 13] = 0x14;
+    assert!(asking([tcp]).is_answer(&reset));
+    reset[BODY + 1] ^= 1;
+    assert!(!asking([tcp]).is_answer(&reset), "from another port");
+    let mut query = answer(dns, 0);
+    query[BODY + 10] = 1;
+    assert!(!asking([dns]).is_answer(&query), "a query");
+    query[BODY + 10] = 0x81;
+    query[BODY + 1] ^= 1;
+    assert!(!asking([dns]).is_answer(&query), "from another port");
+}

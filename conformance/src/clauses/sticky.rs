@@ -127,7 +127,9 @@ static ACROSS_RECOVERY: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.3"],
     promise: "A line's return moves no connection that began while it was dead.",
-    method: "The first line loses its carrier, and 256 connections are opened without it. When it is         repaired and new connections use it again, every connection asks again, twice: each must         be answered, and no packet may leave by a second line or with a second source.",
+    method: "The first line loses its carrier, and 256 connections are opened without it. When it is \
+        repaired and new connections use it again, every connection asks again, twice: each must \
+        be answered, and no packet may leave by a second line or with a second source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,

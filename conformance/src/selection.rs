@@ -45,7 +45,7 @@ pub fn one(id: &str) -> Result<&'static Clause, Error> {
 }
 
 /// The clauses that one of the patterns matches, in their own order; all without a pattern. An
-/// area's name stands for all of its clauses.
+/// area's name stands for all of its clauses, and `core` for [those](clauses::CORE).
 ///
 /// # Errors
 ///
@@ -72,7 +72,9 @@ pub fn select(patterns: &[String]) -> Result<Vec<&'static Clause>, Error> {
 }
 
 fn matches(pattern: &Pattern, clause: &Clause) -> bool {
-    pattern.matches(clause.id) || pattern.matches(clause.area())
+    pattern.matches(clause.id)
+        || pattern.matches(clause.area())
+        || pattern.as_str() == "core" && clauses::is_core(clause.id)
 }
 
 fn unknown(asked: &str) -> Error {
@@ -157,6 +159,7 @@ mod tests {
         assert_eq!(ids(&[all[0]]), [all[0]]);
         let area = clauses::find(all[0]).unwrap().area();
         assert_eq!(ids(&[area]), ids(&[&format!("{area}.*")]));
+        assert_eq!(ids(&["core"]).len(), clauses::CORE.len());
     }
 
     #[test]

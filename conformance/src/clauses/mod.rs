@@ -1,6 +1,7 @@
 //! The clauses, one file per area, and the list of them all.
 
 mod across;
+mod core;
 mod dead;
 mod inbound;
 mod keepalive;
@@ -20,6 +21,8 @@ use multiwan::config::Config;
 
 use crate::clause::Clause;
 use crate::scene::is_point_to_point;
+
+pub use self::core::{CORE, is_core};
 
 /// Each area's clauses, in the order in which they are listed and run.
 pub const AREAS: &[&[&Clause]] = &[

@@ -37,7 +37,7 @@ enum Command {
     List(List),
     /// Tell what a clause promises, where the how-to says so, how it is measured, what it needs
     Explain(Explain),
-    /// Judge the suite itself: every applier of its own, correct or with one mistake, by every clause
+    /// Judge the suite itself by appliers of its own, correct ones and ones with a mistake each
     Mutants(Mutants),
 }
 
@@ -65,7 +65,7 @@ struct Run {
     /// name that `list` shows; may be repeated
     #[arg(short, long = "config", value_name = "FILE")]
     configs: Vec<String>,
-    /// Only clauses whose name or area matches, as `spread.*`; may be repeated
+    /// Only clauses whose name or area matches, as `spread.*`, or the `core`; may be repeated
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
     /// How many clauses are judged at once [default: two per core, 8 at most]
@@ -127,18 +127,21 @@ struct Explain {
 
 Examples:
   multiwan-conformance mutants
-      all of them, each clause with its first configuration
+      correct ones by every clause, broken ones by the core and the clauses about their mistakes
+  multiwan-conformance mutants --full
+      each by every clause with every configuration, which takes an hour on two cores
   multiwan-conformance mutants --applier 'weights-*' --only spread
       some of them by some clauses"
 )]
 struct Mutants {
-    /// Only clauses whose name or area matches, and the mistakes that they are about; may be repeated
+    /// Only clauses whose name or area matches, or the `core`, and the mistakes that they are about;
+    /// may be repeated
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
     /// Only appliers whose name matches; may be repeated
     #[arg(long, value_name = "GLOB")]
     applier: Vec<String>,
-    /// Each clause with all its configurations
+    /// Each applier by each clause with all its configurations
     #[arg(long)]
     full: bool,
     /// How many clauses are judged at once [default: two per core, 8 at most]
@@ -147,7 +150,7 @@ struct Mutants {
     /// Repeat the flows of the run that said this seed [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// What an applier fails beside must be exactly what its header says
+    /// What an applier fails beside, among the core, must be exactly what its header says
     #[arg(long)]
     strict: bool,
     /// Write the matrix for programs; `-` for standard output, and people's goes to standard error

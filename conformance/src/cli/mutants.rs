@@ -1,4 +1,4 @@
-//! `mutants`: every applier of the suite's own against every clause.
+//! `mutants`: every applier of the suite's own, judged.
 
 use std::io::Write;
 use std::time::Instant;
@@ -15,12 +15,11 @@ use crate::fixtures::{self, Fixture, Kind};
 use crate::job::{Job, Message, Subject};
 use crate::matrix::{self, Matrix, Row};
 use crate::report::Record;
-use crate::{runner, selection};
+use crate::{clauses, runner, selection};
 
 /// Judges them, reports, and says the exit status.
 pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
-    let plan = plan(asked)?;
-    let appliers = appliers(asked, &plan)?;
+    let plans = plans(asked)?;
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
@@ -29,28 +28,9 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
         Some(path) if is_stdout(path) => Box::new(anstream::stderr()),
         _ => Box::new(anstream::stdout()),
     };
-
-    let level = selection::level(&plan);
-    let jobs: Vec<Job> = appliers
-        .iter()
-        .flat_map(|applier| {
-            plan.iter()
-                .map(move |(clause, with)| (applier, clause, with))
-        })
-        .map(|(applier, clause, with)| Job {
-            clause: clause.id.to_owned(),
-            configuration: with.name.clone(),
-            toml: with.toml.clone(),
-            subject: applier.subject.clone(),
-            seed,
-            level,
-            keep: Keep::Nothing,
-            pause: false,
-        })
-        .collect();
     let mode = runner::doctor()?;
     let since = Instant::now();
-    let rows = judge(appliers, &jobs, at_once(asked.jobs), &mut *people);
+    let rows = judge(&plans, seed, at_once(asked.jobs), &mut *people);
     let matrix = Matrix {
         kernel: rustix::system::uname()
             .release()
@@ -68,31 +48,31 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
     Ok(matrix.exit_status(asked.strict))
 }
 
-type Plan = Vec<(&'static Clause, Configuration)>;
-
-/// The clauses with the first of their configurations, or with all.
-fn plan(asked: &Mutants) -> Result<Plan, Error> {
-    let mut plan = selection::plan(&selection::select(&asked.only)?, &[]);
-    if !asked.full {
-        plan.dedup_by_key(|(clause, _)| clause.id);
-    }
-    Ok(plan)
+/// An applier, and by what it is judged.
+struct Plan {
+    applier: Fixture,
+    clauses: Vec<(&'static Clause, Configuration)>,
 }
 
 /// The appliers asked for, correct ones first, as many of the broken ones as a selected clause is
 /// about.
-fn appliers(asked: &Mutants, plan: &Plan) -> Result<Vec<Fixture>, Error> {
-    let pattern = |glob: &String| {
-        Pattern::new(glob).map_err(|error| Error::Pattern {
-            asked: glob.clone(),
-            reason: error.msg,
-        })
-    };
+fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
+    let selected = selection::select(&asked.only)?;
     let patterns: Vec<Pattern> = asked
         .applier
         .iter()
         .map(pattern)
         .collect::<Result<_, _>>()?;
+    let wanted = |fixture: &Fixture| {
+        patterns.is_empty()
+            || patterns
+                .iter()
+                .any(|pattern| pattern.matches(&fixture.name))
+    };
+    let about = |fixture: &Fixture| {
+        let named = |clause: &&Clause| fixture.header.caught_by.iter().any(|id| id == clause.id);
+        asked.only.is_empty() || fixture.kind != Kind::Broken || selected.iter().any(named)
+    };
     let mut appliers = vec![Fixture {
         name: Subject::Shipped.name().to_owned(),
         kind: Kind::Correct,
@@ -102,50 +82,92 @@ fn appliers(asked: &Mutants, plan: &Plan) -> Result<Vec<Fixture>, Error> {
     for kind in [Kind::Correct, Kind::Broken] {
         appliers.extend(fixtures::all(kind).map_err(crate::applier::FindError::Fixtures)?);
     }
-    let wanted = |fixture: &Fixture| {
-        patterns.is_empty()
-            || patterns
-                .iter()
-                .any(|pattern| pattern.matches(&fixture.name))
-    };
-    let about = |fixture: &Fixture| {
-        let named = &fixture.header.caught_by;
-        let planned = |id: &String| plan.iter().any(|(clause, _)| clause.id == *id);
-        asked.only.is_empty() || fixture.kind != Kind::Broken || named.iter().any(planned)
-    };
     appliers.retain(|fixture| wanted(fixture) && about(fixture));
     if appliers.is_empty() {
         return Err(Error::NoApplier);
     }
-    Ok(appliers)
+    let plan = |applier| Plan {
+        clauses: clauses_for(&applier, asked, &selected),
+        applier,
+    };
+    Ok(appliers.into_iter().map(plan).collect())
 }
 
-/// Runs the jobs, which are as many for each applier in its order, and tells of each applier as it
-/// is done.
-fn judge(appliers: Vec<Fixture>, jobs: &[Job], at_once: usize, to: &mut dyn Write) -> Vec<Row> {
-    let each = jobs.len() / appliers.len();
-    let width = appliers.iter().map(|applier| applier.name.len()).max();
+fn pattern(asked: &String) -> Result<Pattern, Error> {
+    Pattern::new(asked).map_err(|error| Error::Pattern {
+        asked: asked.clone(),
+        reason: error.msg,
+    })
+}
+
+/// What was asked for; else every clause for a correct applier, and for a broken one the core and
+/// the clauses about its mistake.
+fn clauses_for(
+    applier: &Fixture,
+    asked: &Mutants,
+    selected: &[&'static Clause],
+) -> Vec<(&'static Clause, Configuration)> {
+    let every = asked.full || !asked.only.is_empty() || applier.kind != Kind::Broken;
+    let about = |id: &str| applier.header.caught_by.iter().any(|about| about == id);
+    let clauses: Vec<_> = selected
+        .iter()
+        .copied()
+        .filter(|clause| every || clauses::is_core(clause.id) || about(clause.id))
+        .collect();
+    let mut plan = selection::plan(&clauses, &[]);
+    if !asked.full {
+        plan.dedup_by_key(|(clause, _)| clause.id);
+    }
+    plan
+}
+
+/// Judges each, and tells of each as it is done.
+fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<Row> {
+    let mut jobs = Vec::new();
+    let mut owners = Vec::new();
+    for (owner, plan) in plans.iter().enumerate() {
+        let level = selection::level(&plan.clauses);
+        for (clause, with) in &plan.clauses {
+            owners.push(owner);
+            jobs.push(Job {
+                clause: clause.id.to_owned(),
+                configuration: with.name.clone(),
+                toml: with.toml.clone(),
+                subject: plan.applier.subject.clone(),
+                seed,
+                level,
+                keep: Keep::Nothing,
+                pause: false,
+            });
+        }
+    }
+    let width = plans.iter().map(|plan| plan.applier.name.len()).max();
     let width = width.unwrap_or(0);
     let bar = ProgressBar::new(jobs.len() as u64);
     let style = "{elapsed:>4} {wide_bar} {pos} of {len}";
     bar.set_style(ProgressStyle::with_template(style).expect("a template of ours"));
-    let mut verdicts: Vec<Vec<Option<Record>>> = vec![vec![None; each]; appliers.len()];
-    let mut rows: Vec<Option<Row>> = vec![None; appliers.len()];
-    runner::run(jobs, at_once, |index, message| {
+    let mut verdicts: Vec<Vec<(usize, Record)>> = vec![Vec::new(); plans.len()];
+    let mut rows: Vec<Option<Row>> = vec![None; plans.len()];
+    runner::run(&jobs, at_once, |index, message| {
         let Message::Finished { record } = message else {
             return;
         };
         bar.inc(1);
-        let (applier, clause) = (index / each, index % each);
-        verdicts[applier][clause] = Some(Record::clone(record));
-        if verdicts[applier].iter().all(Option::is_some) {
+        let owner = owners[index];
+        let Plan { applier, clauses } = &plans[owner];
+        verdicts[owner].push((index, Record::clone(record)));
+        if verdicts[owner].len() == clauses.len() {
+            verdicts[owner].sort_by_key(|&(index, _)| index);
             let row = Row {
-                fixture: appliers[applier].clone(),
-                records: verdicts[applier].drain(..).flatten().collect(),
+                fixture: applier.clone(),
+                records: verdicts[owner]
+                    .drain(..)
+                    .map(|(_, record)| record)
+                    .collect(),
             };
             // A reader that has gone away is noticed by the report itself.
             bar.suspend(|| drop(writeln!(to, "{}", matrix::line(&row, width))));
-            rows[applier] = Some(row);
+            rows[owner] = Some(row);
         }
     });
     bar.finish_and_clear();

@@ -101,14 +101,16 @@ impl Row {
         beside
     }
 
-    /// How what it fails beside differs from what its header says: `+spread.even`, `-nat.snat`.
+    /// How what it fails beside, among the core, differs from what its header says: `+spread.even`,
+    /// `-nat.snat`.
     #[must_use]
     pub fn differs(&self) -> Vec<String> {
         if self.fixture.kind != Kind::Broken {
             return Vec::new();
         }
         let (seen, said) = (self.beside(), &self.fixture.header.also_fails);
-        let more = seen.iter().filter(|id| !said.iter().any(|s| s == *id));
+        let core = seen.iter().filter(|id| clauses::is_core(id));
+        let more = core.filter(|id| !said.iter().any(|s| s == *id));
         let asked = |id: &&String| self.records.iter().any(|record| record.id == **id);
         let less = said
             .iter()

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{Matrix, Row};
+use crate::clauses;
 use crate::fixtures::Kind;
 use crate::judgement::Status;
 
@@ -78,6 +79,7 @@ pub fn summary(matrix: &Matrix, to: &mut dyn Write) -> io::Result<()> {
             ids.push(&record.id);
         }
     }
+    ids.sort_by_key(|id| clauses::all().position(|clause| clause.id == *id));
     let names = matrix.rows.iter().map(|row| row.fixture.name.len());
     let width = names.max().unwrap_or(0);
     writeln!(to)?;

@@ -2,6 +2,7 @@
 
 mod dynamic;
 mod shared_card;
+mod translated;
 
 use std::net::Ipv4Addr;
 
@@ -15,6 +16,9 @@ use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
 pub(super) const CLAUSES: &[&Clause] = &[
+    &translated::SNAT,
+    &translated::MASQUERADE,
+    &translated::ANY_CLIENT,
     &NO_FOREIGN_SOURCE,
     &dynamic::DYNAMIC_ADDRESS,
     &shared_card::SHARED_CARD_CLAUSE,

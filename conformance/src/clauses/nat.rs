@@ -1,6 +1,8 @@
 //! What address connections leave with (how-to 2.2, 2.3.3).
 
 mod dynamic;
+mod first_address;
+mod lan_only;
 mod shared_card;
 mod translated;
 
@@ -19,6 +21,8 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &translated::SNAT,
     &translated::MASQUERADE,
     &translated::ANY_CLIENT,
+    &lan_only::LAN_ONLY,
+    &first_address::FIRST_ADDRESS,
     &NO_FOREIGN_SOURCE,
     &dynamic::DYNAMIC_ADDRESS,
     &shared_card::SHARED_CARD_CLAUSE,

@@ -5,13 +5,14 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
+use super::shares_first_card;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
-use crate::configuration::{BACKUP, TWO_LINES};
+use crate::configuration::{BACKUP, SHARED_CARD, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::{Scene, Service};
 
-pub(super) const CLAUSES: &[&Clause] = &[&SPOOFED_SOURCE, &RP_FILTER];
+pub(super) const CLAUSES: &[&Clause] = &[&SPOOFED_SOURCE, &SHARED_CARD_CLAUSE, &RP_FILTER];
 
 static SPOOFED_SOURCE: Clause = Clause {
     id: "safety.spoofed-source",
@@ -25,6 +26,19 @@ static SPOOFED_SOURCE: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |_| true,
+    tests: Tests::None,
+    judge: spoofed_source,
+};
+
+static SHARED_CARD_CLAUSE: Clause = Clause {
+    id: "safety.shared-card",
+    kind: Kind::Behaviour,
+    how_to: &["2.3", "2.3.3"],
+    promise: "The same where several lines are on one card, and all their modems on one wire.",
+    method: "With loose `rp_filter`, datagrams are sent by each modem of the hub that claim to come         from a client, from the router's address on the LAN and from each line's own address, to two         clients and to a service at each line's address. None may arrive.",
+    needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
+    configurations: &[SHARED_CARD],
+    fits: shares_first_card,
     tests: Tests::None,
     judge: spoofed_source,
 };

@@ -1,5 +1,7 @@
 //! How lines are watched (how-to 2.4).
 
+mod interval;
+
 use std::time::Instant;
 
 use multiwan_lab::Fault;
@@ -12,7 +14,15 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE, &SLOW_GATEWAY, &BOUND, &NO_ARP];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &interval::INTERVAL,
+    &NO_ECHO,
+    &MAC_CHANGE,
+    &ARP_PROBE,
+    &SLOW_GATEWAY,
+    &BOUND,
+    &NO_ARP,
+];
 
 static NO_ECHO: Clause = Clause {
     id: "keepalive.no-echo",
@@ -54,10 +64,48 @@ static MAC_CHANGE: Clause = Clause {
 fn mac_change(cx: &mut Context) -> Result<Judgement, Trouble> {
     let scene = Scene::set(cx)?;
     stays_alive(scene, |scene, look| {
-        for line in 0..scene.cx.lines().len() {
-            scene.lab.change_modem_mac(line, look.is_multiple_of(2))?;
+        change_macs(scene, look.is_multiple_of(2))
+    })
+}
+
+fn change_macs(scene: &mut Scene<'_>, other: bool) -> Result<(), Trouble> {
+    for line in 0..scene.cx.lines().len() {
+        scene.lab.change_modem_mac(line, other)?;
+    }
+    Ok(())
+}
+
+static ARP_PROBE: Clause = Clause {
+    id: "keepalive.arp-probe",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A gateway that answers nothing but ARP, and has another Ethernet address now and then, \
+        is not dead.",
+    method: "No modem answers ICMP echo requests to itself. Each changes its Ethernet address every \
+        five intervals of the keepalive, back and forth between two, and says so as a modem would. For \
+        as long as it would take to call a line dead, new connections are opened: each must be answered, \
+        and at the end all lines must carry new ones.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: arp_probe,
+};
+
+fn arp_probe(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const INTERVALS: u32 = 5;
+    let mut scene = Scene::set(cx)?;
+    scene.drop_echo()?;
+    let each = scene.cx.config.keepalive.interval * INTERVALS;
+    let mut next = Instant::now();
+    let mut other = false;
+    stays_alive(scene, move |scene, _| {
+        if Instant::now() < next {
+            return Ok(());
         }
-        Ok(())
+        next += each;
+        other = !other;
+        change_macs(scene, other)
     })
 }
 

@@ -34,7 +34,8 @@ static SHARED_CARD_CLAUSE: Clause = Clause {
     id: "safety.shared-card",
     kind: Kind::Behaviour,
     how_to: &["2.3", "2.3.3"],
-    promise: "The same where several lines are on one card, and all their modems on one wire.",
+    promise: "Where several lines are on one card, and their modems on one wire, a packet from there that \
+        claims a source of the LAN or of the router itself gets no further.",
     method: "With loose `rp_filter`, datagrams are sent by each modem of the hub that claim to come         from a client, from the router's address on the LAN and from each line's own address, to two         clients and to a service at each line's address. None may arrive.",
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],

@@ -33,7 +33,8 @@ pub(super) static MASQUERADE: Clause = Clause {
     id: "nat.masquerade",
     kind: Kind::Behaviour,
     how_to: &["2.2", "2.3.3"],
-    promise: "The same where a line's address is described nowhere, but comes from the provider.",
+    promise: "Where a line's address is described nowhere, but comes from the provider, a client's \
+        connection has it for as long as it lasts, and its answers reach the client.",
     method: "A DHCP client has put addresses on the cards. 600 connections are opened, TCP, UDP and \
         ICMP echo by turns, and ask twice more: each exchange must be answered. All packets of a \
         connection must leave with its line's address and one port, and that is what the server \

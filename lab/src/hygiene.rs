@@ -66,10 +66,10 @@ impl Lab {
         Ok(())
     }
 
-    /// Keeps the router's entry for a line's gateway from being forgotten, whatever else the machine's
-    /// ARP table has to hold; it is in doubt at first, and its state goes on changing as ever. Of entries that have failed, the
-    /// kernel else collects one now and then, once the table has so many as a few labs have
-    /// (`gc_thresh1`).
+    /// Keeps the router's entry for a line's gateway from being forgotten, whatever else the
+    /// machine's ARP table has to hold; it is in doubt at first, and its state goes on changing as
+    /// ever. Of entries that have failed, the kernel else collects one now and then, once the table
+    /// has so many as a few labs have (`gc_thresh1`).
     ///
     /// # Errors
     ///

@@ -50,8 +50,8 @@ static MAC_CHANGE: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A gateway whose Ethernet address toggles is not dead.",
-    method: "Each modem changes its Ethernet address at every look, back and forth between two, and \
-        says so as a modem would. For as long as it would take to call a line dead, new \
+    method: "Each modem changes its Ethernet address at every look, back and forth between two, \
+        and says so as a modem would. For as long as it would take to call a line dead, new \
         connections are opened: each must be answered, and at the end all lines must carry new \
         ones.",
     needs: &[Need::Settings],
@@ -79,12 +79,12 @@ static ARP_PROBE: Clause = Clause {
     id: "keepalive.arp-probe",
     kind: Kind::Behaviour,
     how_to: &["2.4"],
-    promise: "A gateway that answers nothing but ARP, and has another Ethernet address now and then, \
-        is not dead.",
-    method: "No modem answers ICMP echo requests to itself. Each changes its Ethernet address every \
-        five intervals of the keepalive, back and forth between two, and says so as a modem would. For \
-        as long as it would take to call a line dead, new connections are opened: each must be answered, \
-        and at the end all lines must carry new ones.",
+    promise: "A gateway that answers nothing but ARP, and has another Ethernet address now and \
+        then, is not dead.",
+    method: "No modem answers ICMP echo requests to itself. Each changes its Ethernet address \
+        every five intervals of the keepalive, back and forth between two, and says so as a modem \
+        would. For as long as it would take to call a line dead, new connections are opened: each \
+        must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -114,8 +114,8 @@ static SLOW_GATEWAY: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A gateway that takes a fifth of a second to answer is not dead.",
-    method: "Every modem answers for itself, by ARP and echo, only after 200 ms; what it passes on is \
-        as quick as ever. For as long as it would take to call a line dead, new connections are \
+    method: "Every modem answers for itself, by ARP and echo, only after 200 ms; what it passes on \
+        is as quick as ever. For as long as it would take to call a line dead, new connections are \
         opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
@@ -176,10 +176,10 @@ static NO_ARP: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A line without ARP lives and dies with what its driver says.",
-    method: "The first line is a point-to-point link without ARP and gateway. It loses its carrier, \
-        and gets it back: new connections must avoid it, and use it again, in the time that the \
-        contract gives. Then, for as long as it would take to call a line dead, new ones are \
-        opened: each must be answered, and at the end all lines must carry new ones.",
+    method: "The first line is a point-to-point link without ARP and gateway. It loses its \
+        carrier, and gets it back: new connections must avoid it, and use it again, in the time \
+        that the contract gives. Then, for as long as it would take to call a line dead, new ones \
+        are opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[POINT_TO_POINT],
     fits: |config| several_lines_share(config) && first_is_point_to_point(config),

@@ -46,10 +46,10 @@ static CARRIER: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.3"],
     promise: "A line whose carrier is back gets its share of new connections again.",
-    method: "The first line's cable comes out, until new connections avoid it and for some intervals of \
-        the keepalive, and in again. In the time that the contract gives, new connections must use the line again; then distinct pairs \
-        are tested for each line's share by the exact binomial test, and 400 of them ask twice \
-        more.",
+    method: "The first line's cable comes out, until new connections avoid it and for some \
+        intervals of the keepalive, and in again. In the time that the contract gives, new \
+        connections must use the line again; then distinct pairs are tested for each line's share \
+        by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -62,10 +62,10 @@ static NO_ECHO: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A line is noticed when it is back, whether or not its gateway answers echo requests.",
-    method: "No modem answers ICMP echo requests to itself; ARP is answered. The first line's modem \
-        hangs until new connections avoid it, and is repaired. In the time that the contract gives, \
-        new connections must use the line again; then distinct pairs are tested for each line's \
-        share by the exact binomial test, and 400 of them ask twice more.",
+    method: "No modem answers ICMP echo requests to itself; ARP is answered. The first line's \
+        modem hangs until new connections avoid it, and is repaired. In the time that the contract \
+        gives, new connections must use the line again; then distinct pairs are tested for each \
+        line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -84,8 +84,8 @@ static UPSTREAM: Clause = Clause {
     promise: "A provider that is back behind a modem that never was dead is noticed.",
     method: "The first line's modem passes nothing on until new connections avoid it, and is \
         repaired. In the time that the contract gives, new connections must use the line again; \
-        then distinct pairs are tested for each line's share by the exact binomial test, and 400 of \
-        them ask twice more.",
+        then distinct pairs are tested for each line's share by the exact binomial test, and 400 \
+        of them ask twice more.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
     fits: |config| several_lines_share(config) && !config.keepalive.targets.is_empty(),
@@ -101,8 +101,8 @@ static ROUTES_RESTORED: Clause = Clause {
         pinned to it too: the kernel drops its routes, and somebody restores them.",
     method: "The router's card of the first line is taken down until new connections avoid it, and \
         up again. In the time that the contract gives, new connections must use the line again; \
-        then distinct pairs are tested for each line's share by the exact binomial test, and 400 of \
-        them ask twice more: all but the first packet go by the line's own table.",
+        then distinct pairs are tested for each line's share by the exact binomial test, and 400 \
+        of them ask twice more: all but the first packet go by the line's own table.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -114,12 +114,12 @@ static MAC_CHANGE: Clause = Clause {
     id: "recover.mac-change",
     kind: Kind::Behaviour,
     how_to: &["2.4"],
-    promise: "A line is noticed when it is back behind a gateway with another Ethernet address, as a \
-        new modem has.",
+    promise: "A line is noticed when it is back behind a gateway with another Ethernet address, as \
+        a new modem has.",
     method: "The first line's modem hangs until new connections avoid it; it has another Ethernet \
         address when it is repaired, and says nothing of that by itself. In the time that the \
-        contract gives, new connections must use the line again; then distinct pairs are tested for \
-        each line's share by the exact binomial test, and 400 of them ask twice more.",
+        contract gives, new connections must use the line again; then distinct pairs are tested \
+        for each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,

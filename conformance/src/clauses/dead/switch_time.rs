@@ -20,8 +20,8 @@ pub(super) static SWITCH_TIME: Clause = Clause {
     method: "Every 8 ms a connection is opened, whatever became of those before. The first line's \
         modem hangs; the stream goes on until the contract's time for a line's death is over, and \
         for four intervals of the keepalive more. Each connection has a second and a half to be \
-        answered. The last one that was not must have begun in the contract's time, by its own first \
-        packet's clock.",
+        answered. The last one that was not must have begun in the contract's time, by its own \
+        first packet's clock.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,

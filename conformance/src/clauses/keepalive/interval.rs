@@ -15,12 +15,12 @@ pub(super) static INTERVAL: Clause = Clause {
     how_to: &["2.4"],
     promise: "Every line is asked by itself, used or not, alive or dead: often enough for the \
         contract's time, and not many times as often as described. So a repaired one is noticed.",
-    method: "The first line's modem hangs until new connections avoid it. Then nothing uses any line \
-        for as long as the contract gives for a death or return, and what leaves each line for its \
-        gateway is counted, ARP and else: as many packets as answers bring a dead line back, or as \
-        failures end a living one, at least, and ten for each described interval at most. Then the modem \
-        is repaired without a word of its own, and new connections must use the line in the time that \
-        the contract gives.",
+    method: "The first line's modem hangs until new connections avoid it. Then nothing uses any \
+        line for as long as the contract gives for a death or return, and what leaves each line \
+        for its gateway is counted, ARP and else: as many packets as answers bring a dead line \
+        back, or as failures end a living one, at least, and ten for each described interval at \
+        most. Then the modem is repaired without a word of its own, and new connections must use \
+        the line in the time that the contract gives.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| several_lines_share(config) && config.keepalive.targets.is_empty(),

@@ -20,8 +20,8 @@ pub(super) static FIRST_ADDRESS: Clause = Clause {
         line's.",
     method: "Each card has an address first by which the administrator reaches the modem's own \
         pages, then the one that the provider gives, then another in the same network. 200 \
-        connections of clients and 100 of the router, which binds to nothing, are opened: each must \
-        be answered, and every packet must have the address that the provider gave.",
+        connections of clients and 100 of the router, which binds to nothing, are opened: each \
+        must be answered, and every packet must have the address that the provider gave.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[DYNAMIC],
     fits: are_dynamic,

@@ -17,9 +17,9 @@ pub(super) static LAN_ONLY: Clause = Clause {
     how_to: &["2.2"],
     promise: "Only what comes from the LAN's own addresses is translated.",
     method: "Behind one host of the LAN is another network, which every provider routes to the \
-        router, as it does with a block of public addresses. 200 connections are opened from there, \
-        TCP and UDP by turns, and ask once more: each exchange must be answered, and every packet \
-        must leave with the address of the host that sent it.",
+        router, as it does with a block of public addresses. 200 connections are opened from \
+        there, TCP and UDP by turns, and ask once more: each exchange must be answered, and every \
+        packet must leave with the address of the host that sent it.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| !overlaps(config),

@@ -20,8 +20,8 @@ pub(super) static SNAT: Clause = Clause {
     promise: "A client's connection has, for as long as it lasts, the address of the line that it \
         leaves by, and its answers reach the client.",
     method: "With every line up, 600 connections are opened, TCP, UDP and ICMP echo by turns, and \
-        ask twice more: each exchange must be answered. All packets of a connection must leave with \
-        its line's address and one port, and that is what the server must have seen.",
+        ask twice more: each exchange must be answered. All packets of a connection must leave \
+        with its line's address and one port, and that is what the server must have seen.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |_| true,
@@ -35,9 +35,9 @@ pub(super) static MASQUERADE: Clause = Clause {
     how_to: &["2.2", "2.3.3"],
     promise: "Where a line's address is described nowhere, but comes from the provider, a client's \
         connection has it for as long as it lasts, and its answers reach the client.",
-    method: "A DHCP client has put addresses on the cards. 600 connections are opened, TCP, UDP and \
-        ICMP echo by turns, and ask twice more: each exchange must be answered. All packets of a \
-        connection must leave with its line's address and one port, and that is what the server \
+    method: "A DHCP client has put addresses on the cards. 600 connections are opened, TCP, UDP \
+        and ICMP echo by turns, and ask twice more: each exchange must be answered. All packets of \
+        a connection must leave with its line's address and one port, and that is what the server \
         must have seen.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[DYNAMIC],

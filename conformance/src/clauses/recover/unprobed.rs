@@ -15,11 +15,12 @@ pub(super) static NOT_UNPROBED: Clause = Clause {
     id: "recover.not-unprobed",
     kind: Kind::Behaviour,
     how_to: &["2.4"],
-    promise: "Control: without a keepalive nobody notices that a line is repaired which nothing uses.",
+    promise: "Control: without a keepalive nobody notices that a line is repaired which nothing \
+        uses.",
     method: "After `apply` no keepalive is started; the kernel itself leaves out a nexthop whose \
-        neighbour has failed (`fib_multipath_use_neigh`), and is told to find that out quickly. The \
-        first line's modem hangs until new connections avoid the line, and is repaired without a word \
-        of its own. For as long as the contract gives for a line's return, none of the new \
+        neighbour has failed (`fib_multipath_use_neigh`), and is told to find that out quickly. \
+        The first line's modem hangs until new connections avoid the line, and is repaired without \
+        a word of its own. For as long as the contract gives for a line's return, none of the new \
         connections may use it. Then its gateway is pinged once, and they must use it again.",
     needs: &[
         Need::Settings,

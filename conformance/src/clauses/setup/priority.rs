@@ -19,10 +19,10 @@ pub(in crate::clauses) static EQUAL_PRIORITY: Clause = Clause {
     kind: Kind::Layout,
     how_to: &["2.3.3"],
     promise: "The rules of all lines may have one priority: none takes what is another line's.",
-    method: "200 connections are opened after `apply`. Then all rules that lead to a line's table are \
-        moved to the first line's priority, those of the last line first. The connections ask twice \
-        more, 200 are opened, and 50 sockets of the router bind to each line's address: each must \
-        be answered, by its line, with its line's address.",
+    method: "200 connections are opened after `apply`. Then all rules that lead to a line's table \
+        are moved to the first line's priority, those of the last line first. The connections ask \
+        twice more, 200 are opened, and 50 sockets of the router bind to each line's address: each \
+        must be answered, by its line, with its line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| config.lines.len() > 1 && config.lines.iter().all(|line| !line.dynamic),

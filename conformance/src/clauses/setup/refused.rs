@@ -20,11 +20,11 @@ pub(in crate::clauses) static REFUSED_CONFIG: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.3"],
     promise: "Lines on one card that cannot be told apart are refused, and nothing is touched.",
-    method: "Three descriptions are given to `apply`, one after the other: two lines on one card with \
-        the same gateway and network, with the same gateway and different networks, and with \
-        networks that overlap. Each time it must end otherwise than with 0, and addresses, rules and \
-        routes must be as before. Then the right description is applied, and 100 connections are \
-        answered.",
+    method: "Three descriptions are given to `apply`, one after the other: two lines on one card \
+        with the same gateway and network, with the same gateway and different networks, and with \
+        networks that overlap. Each time it must end otherwise than with 0, and addresses, rules \
+        and routes must be as before. Then the right description is applied, and 100 connections \
+        are answered.",
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],
     fits: |config| shares_first_card(config) && second_on_card(config).is_some(),

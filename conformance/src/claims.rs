@@ -22,7 +22,9 @@ pub struct Claim {
     /// The identifiers of the clauses that judge it, those that the suite does not have yet too.
     #[serde(default)]
     pub clauses: Vec<String>,
-    /// Why none does.
+    /// What judges it in place of a clause, where it is not about an applier under test.
+    pub elsewhere: Option<String>,
+    /// Why nothing does.
     pub why_not: Option<String>,
 }
 
@@ -35,6 +37,8 @@ pub enum Judged {
     Partly,
     /// By none yet.
     NotYet,
+    /// By a test of its own, as it is not about an applier under test.
+    Elsewhere,
     /// By none, for a reason.
     Never,
 }
@@ -73,6 +77,7 @@ impl Claim {
             self.clauses.len(),
             self.clauses.iter().filter(there).count(),
         ) {
+            (0, _) if self.elsewhere.is_some() => Judged::Elsewhere,
             (0, _) => Judged::Never,
             (_, 0) => Judged::NotYet,
             (listed, there) if there < listed => Judged::Partly,
@@ -89,6 +94,7 @@ impl Judged {
             Judged::Fully => "judged",
             Judged::Partly => "partly",
             Judged::NotYet => "not yet",
+            Judged::Elsewhere => "elsewhere",
             Judged::Never => "not judged",
         }
     }
@@ -101,7 +107,7 @@ mod tests {
     use super::*;
 
     /// So many clauses of claims are not written yet. It only ever gets smaller.
-    const NOT_WRITTEN: usize = 21;
+    const NOT_WRITTEN: usize = 5;
 
     #[test]
     fn every_claim_has_its_clause_or_a_reason() {
@@ -114,12 +120,13 @@ mod tests {
                 "{}",
                 claim.id
             );
-            assert_ne!(
-                claim.clauses.is_empty(),
-                claim.why_not.is_none(),
-                "{}",
-                claim.id
-            );
+            let judges = [
+                !claim.clauses.is_empty(),
+                claim.elsewhere.is_some(),
+                claim.why_not.is_some(),
+            ];
+            let judges = judges.into_iter().filter(|&there| there).count();
+            assert_eq!(judges, 1, "{}", claim.id);
         }
     }
 

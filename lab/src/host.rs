@@ -14,7 +14,7 @@ use netlink_packet_route::link::{
     InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, State,
 };
 use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{RouteMessage, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage, RulePortRange};
@@ -391,10 +391,28 @@ pub(crate) fn own(net: Ipv4Net) -> Change {
 
 /// Makes known for good which Ethernet address a neighbour has.
 pub(crate) fn neighbour(index: u32, address: Ipv4Addr, mac: Mac) -> Change {
+    known_neighbour(index, address, mac, NeighbourState::Permanent, [])
+}
+
+/// Makes known which Ethernet address a neighbour has, in doubt until it answers; the entry is kept,
+/// answered or not, as by `ip neigh replace … nud stale extern_learn`.
+pub(crate) fn kept_neighbour(index: u32, address: Ipv4Addr, mac: Mac) -> Change {
+    let kept = [NeighbourFlags::ExtLearned];
+    known_neighbour(index, address, mac, NeighbourState::Stale, kept)
+}
+
+fn known_neighbour(
+    index: u32,
+    address: Ipv4Addr,
+    mac: Mac,
+    state: NeighbourState,
+    flags: impl IntoIterator<Item = NeighbourFlags>,
+) -> Change {
     let mut message = NeighbourMessage::default();
     message.header.family = netlink_packet_route::AddressFamily::Inet;
     message.header.ifindex = index;
-    message.header.state = NeighbourState::Permanent;
+    message.header.state = state;
+    message.header.flags = flags.into_iter().collect();
     message
         .attributes
         .push(NeighbourAttribute::Destination(NeighbourAddress::Inet(
@@ -403,7 +421,7 @@ pub(crate) fn neighbour(index: u32, address: Ipv4Addr, mac: Mac) -> Change {
     message
         .attributes
         .push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
-    let what = format!("making {address} a permanent neighbour");
+    let what = format!("making {address} a neighbour");
     Change::replace(what, RouteNetlinkMessage::NewNeighbour(message))
 }
 

@@ -66,6 +66,21 @@ impl Lab {
         Ok(())
     }
 
+    /// Keeps the router's entry for a line's gateway from being forgotten, whatever else the
+    /// machine's ARP table has to hold; it is in doubt at first, and its state goes on changing as
+    /// ever. Of entries that have failed, the kernel else collects one now and then, once the table
+    /// has so many as a few labs have (`gc_thresh1`).
+    ///
+    /// # Errors
+    ///
+    /// Says what the router's kernel refused.
+    pub fn keep_gateway_entry(&mut self, line: usize) -> Result<(), Error> {
+        let modem = &self.modems[line];
+        let gateway = self.topology.lines[line].gateway;
+        let entry = host::kept_neighbour(modem.router_card.index, gateway, modem.lan.mac);
+        self.router.change([entry])
+    }
+
     /// How often since boot the machine's ARP table, which all labs and all else on it share, had no
     /// room for one more entry: then packets are lost through no fault of the applier.
     ///

@@ -15,6 +15,7 @@ mod modem;
 mod netns;
 mod plain;
 mod provider;
+mod routed;
 pub mod sandbox;
 mod slow;
 mod topology;

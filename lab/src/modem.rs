@@ -6,7 +6,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use rtnetlink::LinkUnspec;
 
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::lab::Lab;
 use crate::traffic::frame::{self, ArpRequest};
 
@@ -33,10 +33,14 @@ impl Lab {
         let link = LinkUnspec::new_with_index(modem.lan.index)
             .address(mac.to_vec())
             .build();
-        modem.host.change([Change::existing(
+        let changed = Change::existing(
             format!("changing the address of {}", modem.lan.name),
             RouteNetlinkMessage::SetLink(link),
-        )])
+        );
+        // The kernel forgets a device's neighbours with its address: see `build_modems`.
+        let router = self.topology.lines[line].router.addr();
+        let known = host::neighbour(modem.lan.index, router, modem.router_card.mac);
+        modem.host.change([changed, known])
     }
 
     /// Lets a line's modem ask for the router by ARP, as one does that has something for it: the

@@ -4,6 +4,7 @@ mod all_lines;
 mod device_removed;
 mod half_dead;
 mod live;
+mod switch_time;
 
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Origin};
@@ -28,6 +29,7 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &all_lines::ALL_LINES,
     &live::OTHERS_UNTOUCHED,
     &live::NO_WAIT,
+    &switch_time::SWITCH_TIME,
 ];
 
 static CARRIER: Clause = Clause {

@@ -1,5 +1,7 @@
 //! How lines are watched (how-to 2.4).
 
+mod interval;
+
 use std::time::Instant;
 
 use multiwan_lab::Fault;
@@ -12,7 +14,15 @@ use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
-pub(super) const CLAUSES: &[&Clause] = &[&NO_ECHO, &MAC_CHANGE, &SLOW_GATEWAY, &BOUND, &NO_ARP];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &interval::INTERVAL,
+    &NO_ECHO,
+    &MAC_CHANGE,
+    &ARP_PROBE,
+    &SLOW_GATEWAY,
+    &BOUND,
+    &NO_ARP,
+];
 
 static NO_ECHO: Clause = Clause {
     id: "keepalive.no-echo",
@@ -40,8 +50,8 @@ static MAC_CHANGE: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A gateway whose Ethernet address toggles is not dead.",
-    method: "Each modem changes its Ethernet address at every look, back and forth between two, and \
-        says so as a modem would. For as long as it would take to call a line dead, new \
+    method: "Each modem changes its Ethernet address at every look, back and forth between two, \
+        and says so as a modem would. For as long as it would take to call a line dead, new \
         connections are opened: each must be answered, and at the end all lines must carry new \
         ones.",
     needs: &[Need::Settings],
@@ -54,10 +64,48 @@ static MAC_CHANGE: Clause = Clause {
 fn mac_change(cx: &mut Context) -> Result<Judgement, Trouble> {
     let scene = Scene::set(cx)?;
     stays_alive(scene, |scene, look| {
-        for line in 0..scene.cx.lines().len() {
-            scene.lab.change_modem_mac(line, look.is_multiple_of(2))?;
+        change_macs(scene, look.is_multiple_of(2))
+    })
+}
+
+fn change_macs(scene: &mut Scene<'_>, other: bool) -> Result<(), Trouble> {
+    for line in 0..scene.cx.lines().len() {
+        scene.lab.change_modem_mac(line, other)?;
+    }
+    Ok(())
+}
+
+static ARP_PROBE: Clause = Clause {
+    id: "keepalive.arp-probe",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A gateway that answers nothing but ARP, and has another Ethernet address now and \
+        then, is not dead.",
+    method: "No modem answers ICMP echo requests to itself. Each changes its Ethernet address \
+        every five intervals of the keepalive, back and forth between two, and says so as a modem \
+        would. For as long as it would take to call a line dead, new connections are opened: each \
+        must be answered, and at the end all lines must carry new ones.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::None,
+    judge: arp_probe,
+};
+
+fn arp_probe(cx: &mut Context) -> Result<Judgement, Trouble> {
+    const INTERVALS: u32 = 5;
+    let mut scene = Scene::set(cx)?;
+    scene.drop_echo()?;
+    let each = scene.cx.config.keepalive.interval * INTERVALS;
+    let mut next = Instant::now();
+    let mut other = false;
+    stays_alive(scene, move |scene, _| {
+        if Instant::now() < next {
+            return Ok(());
         }
-        Ok(())
+        next += each;
+        other = !other;
+        change_macs(scene, other)
     })
 }
 
@@ -66,8 +114,8 @@ static SLOW_GATEWAY: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A gateway that takes a fifth of a second to answer is not dead.",
-    method: "Every modem answers for itself, by ARP and echo, only after 200 ms; what it passes on is \
-        as quick as ever. For as long as it would take to call a line dead, new connections are \
+    method: "Every modem answers for itself, by ARP and echo, only after 200 ms; what it passes on \
+        is as quick as ever. For as long as it would take to call a line dead, new connections are \
         opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
@@ -128,10 +176,10 @@ static NO_ARP: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A line without ARP lives and dies with what its driver says.",
-    method: "The first line is a point-to-point link without ARP and gateway. It loses its carrier, \
-        and gets it back: new connections must avoid it, and use it again, in the time that the \
-        contract gives. Then, for as long as it would take to call a line dead, new ones are \
-        opened: each must be answered, and at the end all lines must carry new ones.",
+    method: "The first line is a point-to-point link without ARP and gateway. It loses its \
+        carrier, and gets it back: new connections must avoid it, and use it again, in the time \
+        that the contract gives. Then, for as long as it would take to call a line dead, new ones \
+        are opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[POINT_TO_POINT],
     fits: |config| several_lines_share(config) && first_is_point_to_point(config),

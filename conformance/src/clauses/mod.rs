@@ -53,6 +53,13 @@ fn first_is_point_to_point(config: &Config) -> bool {
     config.lines.first().is_some_and(is_point_to_point)
 }
 
+/// Whether another line is on the first one's card.
+fn shares_first_card(config: &Config) -> bool {
+    let card = config.lines.first().map(|line| &line.interface);
+    let on_it = |line: &&multiwan::config::Line| Some(&line.interface) == card;
+    config.lines.iter().filter(on_it).count() > 1
+}
+
 /// Every clause.
 pub fn all() -> impl Iterator<Item = &'static Clause> {
     AREAS.iter().flat_map(|area| area.iter().copied())

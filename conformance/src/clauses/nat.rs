@@ -1,7 +1,10 @@
 //! What address connections leave with (how-to 2.2, 2.3.3).
 
 mod dynamic;
+mod first_address;
+mod lan_only;
 mod shared_card;
+mod translated;
 
 use std::net::Ipv4Addr;
 
@@ -15,6 +18,11 @@ use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
 pub(super) const CLAUSES: &[&Clause] = &[
+    &translated::SNAT,
+    &translated::MASQUERADE,
+    &translated::ANY_CLIENT,
+    &lan_only::LAN_ONLY,
+    &first_address::FIRST_ADDRESS,
     &NO_FOREIGN_SOURCE,
     &dynamic::DYNAMIC_ADDRESS,
     &shared_card::SHARED_CARD_CLAUSE,

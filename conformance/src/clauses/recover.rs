@@ -1,6 +1,7 @@
 //! What happens when a line comes back (how-to 2.4).
 
 mod flap;
+mod unprobed;
 
 use multiwan_lab::Fault;
 
@@ -18,7 +19,9 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &NO_ECHO,
     &UPSTREAM,
     &ROUTES_RESTORED,
+    &MAC_CHANGE,
     &flap::FLAP,
+    &unprobed::NOT_UNPROBED,
 ];
 
 static KEEPALIVE: Clause = Clause {
@@ -43,10 +46,10 @@ static CARRIER: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.3"],
     promise: "A line whose carrier is back gets its share of new connections again.",
-    method: "The first line's cable comes out, until new connections avoid it and for some intervals of \
-        the keepalive, and in again. In the time that the contract gives, new connections must use the line again; then distinct pairs \
-        are tested for each line's share by the exact binomial test, and 400 of them ask twice \
-        more.",
+    method: "The first line's cable comes out, until new connections avoid it and for some \
+        intervals of the keepalive, and in again. In the time that the contract gives, new \
+        connections must use the line again; then distinct pairs are tested for each line's share \
+        by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -59,10 +62,10 @@ static NO_ECHO: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.4"],
     promise: "A line is noticed when it is back, whether or not its gateway answers echo requests.",
-    method: "No modem answers ICMP echo requests to itself; ARP is answered. The first line's modem \
-        hangs until new connections avoid it, and is repaired. In the time that the contract gives, \
-        new connections must use the line again; then distinct pairs are tested for each line's \
-        share by the exact binomial test, and 400 of them ask twice more.",
+    method: "No modem answers ICMP echo requests to itself; ARP is answered. The first line's \
+        modem hangs until new connections avoid it, and is repaired. In the time that the contract \
+        gives, new connections must use the line again; then distinct pairs are tested for each \
+        line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -81,8 +84,8 @@ static UPSTREAM: Clause = Clause {
     promise: "A provider that is back behind a modem that never was dead is noticed.",
     method: "The first line's modem passes nothing on until new connections avoid it, and is \
         repaired. In the time that the contract gives, new connections must use the line again; \
-        then distinct pairs are tested for each line's share by the exact binomial test, and 400 of \
-        them ask twice more.",
+        then distinct pairs are tested for each line's share by the exact binomial test, and 400 \
+        of them ask twice more.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
     fits: |config| several_lines_share(config) && !config.keepalive.targets.is_empty(),
@@ -98,8 +101,8 @@ static ROUTES_RESTORED: Clause = Clause {
         pinned to it too: the kernel drops its routes, and somebody restores them.",
     method: "The router's card of the first line is taken down until new connections avoid it, and \
         up again. In the time that the contract gives, new connections must use the line again; \
-        then distinct pairs are tested for each line's share by the exact binomial test, and 400 of \
-        them ask twice more: all but the first packet go by the line's own table.",
+        then distinct pairs are tested for each line's share by the exact binomial test, and 400 \
+        of them ask twice more: all but the first packet go by the line's own table.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -107,12 +110,45 @@ static ROUTES_RESTORED: Clause = Clause {
     judge: |cx| used_again(cx, Fault::AdminDown),
 };
 
+static MAC_CHANGE: Clause = Clause {
+    id: "recover.mac-change",
+    kind: Kind::Behaviour,
+    how_to: &["2.4"],
+    promise: "A line is noticed when it is back behind a gateway with another Ethernet address, as \
+        a new modem has.",
+    method: "The first line's modem hangs until new connections avoid it; it has another Ethernet \
+        address when it is repaired, and says nothing of that by itself. In the time that the \
+        contract gives, new connections must use the line again; then distinct pairs are tested \
+        for each line's share by the exact binomial test, and 400 of them ask twice more.",
+    needs: &[Need::Settings],
+    configurations: &[TWO_LINES],
+    fits: several_lines_share,
+    tests: Tests::Shares(1),
+    judge: |cx| {
+        // What it announces while it hangs is not heard.
+        used_again_after(Scene::set(cx)?, Fault::Silent, |scene| {
+            Ok(scene.lab.change_modem_mac(LINE, true)?)
+        })
+    },
+};
+
+/// The line that dies and returns.
+const LINE: usize = 0;
+
 fn used_again(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
     used_again_on(Scene::set(cx)?, fault)
 }
 
-fn used_again_on(mut scene: Scene<'_>, fault: Fault) -> Result<Judgement, Trouble> {
-    const LINE: usize = 0;
+fn used_again_on(scene: Scene<'_>, fault: Fault) -> Result<Judgement, Trouble> {
+    used_again_after(scene, fault, |_| Ok(()))
+}
+
+/// Whether a line is used again that has died and was repaired after `meanwhile`.
+fn used_again_after(
+    mut scene: Scene<'_>,
+    fault: Fault,
+    meanwhile: impl FnOnce(&mut Scene<'_>) -> Result<(), Trouble>,
+) -> Result<Judgement, Trouble> {
     let (pairs, level) = (scene.cx.pairs(), scene.cx.level);
     scene.break_line(LINE, fault)?;
     scene.until_avoided(LINE)?;
@@ -121,6 +157,7 @@ fn used_again_on(mut scene: Scene<'_>, fault: Fault) -> Result<Judgement, Troubl
         let keepalive = &scene.cx.config.keepalive;
         scene.pause(keepalive.interval * (keepalive.failures + 1))?;
     }
+    meanwhile(&mut scene)?;
     let repaired_at = scene.repair(LINE)?;
     let used_at = scene.until_used(LINE)?;
     let flows = scene.open(usize::try_from(pairs).unwrap_or(usize::MAX))?;

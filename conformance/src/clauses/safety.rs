@@ -5,13 +5,14 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
+use super::shares_first_card;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
-use crate::configuration::{BACKUP, TWO_LINES};
+use crate::configuration::{BACKUP, SHARED_CARD, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::{Scene, Service};
 
-pub(super) const CLAUSES: &[&Clause] = &[&SPOOFED_SOURCE, &RP_FILTER];
+pub(super) const CLAUSES: &[&Clause] = &[&SPOOFED_SOURCE, &SHARED_CARD_CLAUSE, &RP_FILTER];
 
 static SPOOFED_SOURCE: Clause = Clause {
     id: "safety.spoofed-source",
@@ -20,11 +21,27 @@ static SPOOFED_SOURCE: Clause = Clause {
     promise: "A packet from outside that claims a source of the LAN or of the router itself gets \
         no further.",
     method: "With loose `rp_filter`, as distributions have it, datagrams are sent into each line \
-        that claim to come from a client, from the router's address on the LAN and from each line's \
-        own address, to two clients and to a service of the router. None may arrive.",
+        that claim to come from a client, from the router's address on the LAN and from each \
+        line's own address, to two clients and to a service of the router. None may arrive.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |_| true,
+    tests: Tests::None,
+    judge: spoofed_source,
+};
+
+static SHARED_CARD_CLAUSE: Clause = Clause {
+    id: "safety.shared-card",
+    kind: Kind::Behaviour,
+    how_to: &["2.3", "2.3.3"],
+    promise: "Where several lines are on one card, and their modems on one wire, a packet from \
+        there that claims a source of the LAN or of the router itself gets no further.",
+    method: "With loose `rp_filter`, datagrams are sent by each modem of the hub that claim to \
+        come from a client, from the router's address on the LAN and from each line's own \
+        address, to two clients and to a service at each line's address. None may arrive.",
+    needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
+    configurations: &[SHARED_CARD],
+    fits: shares_first_card,
     tests: Tests::None,
     judge: spoofed_source,
 };
@@ -91,8 +108,8 @@ static RP_FILTER: Clause = Clause {
     promise: "Strict `rp_filter` drops nothing genuine, and what arrives on the wrong line.",
     method: "The administrator has set `rp_filter` to 1 everywhere. Connections are opened by a \
         backup line while all others are dead; when these are back and get the new ones, the old \
-        ones ask ten times more, and new ones ask: each must be answered. Datagrams into each line with a \
-        source of another line's network must not reach a service of the router.",
+        ones ask ten times more, and new ones ask: each must be answered. Datagrams into each line \
+        with a source of another line's network must not reach a service of the router.",
     needs: &[Need::Settings, Need::Claimed(Feature::Backup)],
     configurations: &[BACKUP],
     fits: |config| config.lines.iter().any(|line| line.backup) && config.lines.len() > 1,

@@ -2,6 +2,8 @@
 
 mod answers;
 mod beside;
+mod priority;
+mod refused;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,7 +19,7 @@ use multiwan_lab::traffic::FlowId;
 use multiwan_lab::{Error, Host};
 
 use super::nat::foreign;
-use super::{first_is_point_to_point, several_lines_share};
+use super::{first_is_point_to_point, several_lines_share, shares_first_card};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, POINT_TO_POINT, TWO_LINES};
 use crate::context::Context;
@@ -32,6 +34,8 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &beside::FORWARDING,
     &beside::STATEFUL,
     &beside::BESIDE_QOS,
+    &priority::EQUAL_PRIORITY,
+    &refused::REFUSED_CONFIG,
 ];
 
 static LAYOUT: Clause = Clause {
@@ -177,6 +181,7 @@ fn connected(device: &str, address: Ipv4Net) -> String {
 }
 
 /// What the kernel holds, a line for each thing, and whether it is a route with a gateway.
+#[derive(PartialEq, Eq)]
 pub(super) struct Held(BTreeMap<String, bool>);
 
 impl Held {

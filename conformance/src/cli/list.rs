@@ -59,6 +59,7 @@ fn claims(asked: &List) -> Result<(), Error> {
                 "stock": claim.stock,
                 "judged": claim.judged().word(),
                 "clauses": claim.clauses,
+                "elsewhere": claim.elsewhere,
                 "why_not": claim.why_not,
             })
         };
@@ -73,8 +74,8 @@ fn claims(asked: &List) -> Result<(), Error> {
     }
     table.set_header(["claim", "the how-to says", "a stock kernel", "judged", "by"]);
     for claim in claims::all() {
-        let by = match &claim.why_not {
-            Some(why_not) => why_not.clone(),
+        let by = match claim.elsewhere.as_ref().or(claim.why_not.as_ref()) {
+            Some(words) => words.clone(),
             None => claim.clauses.join(", "),
         };
         let judged = claim.judged().word();

@@ -17,6 +17,7 @@
 //! what should be there: no shell and no `ip` is needed, and the keepalive keeps to the mistake.
 
 mod draft;
+mod flush;
 mod parse;
 
 use std::ffi::{OsStr, OsString};
@@ -32,6 +33,7 @@ use regex::Regex;
 use serde::Deserialize;
 
 use crate::applier::environment;
+use flush::Flush;
 
 /// The hidden argument that asks for it; the mutant's path and the applier's command follow.
 pub const ARGUMENT: &str = "__mutant";
@@ -59,6 +61,9 @@ pub struct Mutant {
     /// source or on another line's connection. Few routers have one, and it hides mistakes.
     #[serde(default = "yes")]
     last_resort: bool,
+    /// Whether all of connection tracking is flushed before each change of the routes.
+    #[serde(default)]
+    flush: bool,
     /// What it claims; none for what the shipped applier does.
     features: Option<String>,
 }
@@ -145,8 +150,14 @@ impl Mutant {
         ]
         .concat();
         draft::edited(whole, &edits)?;
+        let flush = self.flush.then(Flush::default);
         Ok(move |state| {
-            draft::edited(state, &edits).expect("what the whole state can, its parts can")
+            let state = draft::edited(state, &edits);
+            let state = state.expect("what the whole state can, its parts can");
+            if let Some(flush) = &flush {
+                flush.heed(&state);
+            }
+            state
         })
     }
 

@@ -19,7 +19,28 @@ impl Context {
     ///
     /// If the file cannot be read or written, or says now what is refused.
     pub fn reconfigure(&mut self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), Trouble> {
-        let unusable = |why: String| Trouble::Lab(format!("changing the configuration: {why}"));
+        let text = self.edited(edit)?;
+        let config = Config::parse(&text, "changed.toml");
+        let config = config.map_err(|error| unusable(error.to_string()))?;
+        self.describe(&text, &config)
+    }
+
+    /// As [`Context::reconfigure`], where the file then says what no router can do; the environment
+    /// is that of `config`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written.
+    pub fn misdescribe(
+        &mut self,
+        config: &Config,
+        edit: impl FnOnce(&mut Vec<Value>),
+    ) -> Result<(), Trouble> {
+        let text = self.edited(edit)?;
+        self.describe(&text, config)
+    }
+
+    fn edited(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<String, Trouble> {
         let text = std::fs::read_to_string(&self.config_path);
         let text = text.map_err(|error| unusable(error.to_string()))?;
         let mut table: Table =
@@ -27,13 +48,18 @@ impl Context {
         if let Some(Value::Array(lines)) = table.get_mut("line") {
             edit(lines);
         }
-        let text = table.to_string();
-        let config = Config::parse(&text, "changed.toml");
-        let config = config.map_err(|error| unusable(error.to_string()))?;
+        Ok(table.to_string())
+    }
+
+    fn describe(&mut self, text: &str, config: &Config) -> Result<(), Trouble> {
         std::fs::write(&self.config_path, text).map_err(|error| unusable(error.to_string()))?;
-        self.applier.reconfigure(&config);
+        self.applier.reconfigure(config);
         Ok(())
     }
+}
+
+fn unusable(why: String) -> Trouble {
+    Trouble::Lab(format!("changing the configuration: {why}"))
 }
 
 impl Scene<'_> {

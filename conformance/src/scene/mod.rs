@@ -8,6 +8,7 @@ mod pairs;
 mod ping;
 mod router_news;
 mod service;
+mod stream;
 mod topology;
 mod wait;
 
@@ -29,6 +30,7 @@ pub use calls::NO_ANSWER;
 use pairs::Pairs;
 use router_news::RouterNews;
 pub use service::Service;
+pub use stream::Stream;
 pub use topology::is_point_to_point;
 use topology::{given, network, topology};
 pub use wait::outcome;

@@ -557,7 +557,8 @@ impl Flows {
                 self.ledger.note_source(line, source);
                 self.ledger.note_destination(line, to);
             }
-            Frame::ArpRequest(..) | Frame::Other => {}
+            Frame::ArpRequest(_, wanted) => self.ledger.note_question(line, wanted),
+            Frame::Other => {}
         }
     }
 

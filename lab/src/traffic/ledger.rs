@@ -36,6 +36,7 @@ pub struct Ledger {
     flows: Vec<Vec<Sighting>>,
     sources: BTreeMap<(usize, Ipv4Addr), u64>,
     destinations: BTreeMap<(usize, Ipv4Addr), u64>,
+    questions: BTreeMap<(usize, Ipv4Addr), u64>,
     packets: u64,
 }
 
@@ -92,6 +93,11 @@ impl Ledger {
         *self.destinations.entry((line, to)).or_default() += 1;
     }
 
+    /// Notes that somebody was asked for by ARP.
+    pub(crate) fn note_question(&mut self, line: usize, wanted: Ipv4Addr) {
+        *self.questions.entry((line, wanted)).or_default() += 1;
+    }
+
     /// Where a flow was seen; several entries mean that it changed line or source.
     pub fn sightings(&self, flow: FlowId) -> &[Sighting] {
         &self.flows[flow.0 as usize]
@@ -117,6 +123,13 @@ impl Ledger {
         self.destinations
             .iter()
             .map(|(&(line, to), &packets)| (line, to, packets))
+    }
+
+    /// How many ARP requests left by each line, to all or to one, for each address.
+    pub fn questions(&self) -> impl Iterator<Item = (usize, Ipv4Addr, u64)> {
+        self.questions
+            .iter()
+            .map(|(&(line, wanted), &requests)| (line, wanted, requests))
     }
 
     /// How many IPv4 packets left in all.

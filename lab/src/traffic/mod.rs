@@ -239,6 +239,21 @@ impl Traffic {
         flow
     }
 
+    /// As [`Traffic::begin`], from a host of another network that is behind this client (see
+    /// [`Lab::route_behind`]).
+    pub fn begin_from(
+        &mut self,
+        client: usize,
+        source: Ipv4Addr,
+        server: Ipv4Addr,
+        protocol: Protocol,
+    ) -> FlowId {
+        let flow = self.flows.add(Origin::Client(client), server, protocol);
+        self.flows.all[flow.0 as usize].local.set_ip(source);
+        self.ask(flow);
+        flow
+    }
+
     /// Begins a new flow from a host on the Internet to an address and port behind a line, by way
     /// of its modem; of an ICMP echo the port says nothing. What leaves of it, the answers, is
     /// attributed as that of any flow; an answer by another line is not heard.

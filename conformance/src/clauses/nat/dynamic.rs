@@ -36,7 +36,7 @@ pub(super) static DYNAMIC_ADDRESS: Clause = Clause {
 };
 
 /// Whether a DHCP client gives the first two lines all that they have.
-fn are_dynamic(config: &Config) -> bool {
+pub(super) fn are_dynamic(config: &Config) -> bool {
     let given = |line: &multiwan::config::Line| {
         line.dynamic && line.gateway.is_none() && !line.interface.starts_with("ppp")
     };

@@ -3,7 +3,7 @@
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
-use super::super::several_lines_share;
+use super::super::{several_lines_share, shares_first_card};
 use super::foreign;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::SHARED_CARD;
@@ -19,15 +19,12 @@ pub(super) static SHARED_CARD_CLAUSE: Clause = Clause {
         with that line's address, and one line's death is not the other's.",
     method: "The modems of two lines and one card of the router are on a hub. Distinct \
         client–server pairs open one connection each; the lines' counts are tested by the exact \
-        binomial test. 400 of them ask again while the first line's modem hangs, is avoided, and is \
-        used again: those of the other lines must be answered by their line. The source of every \
-        packet that reaches a modem must be its line's address.",
+        binomial test. 400 of them ask again while the first line's modem hangs, is avoided, and \
+        is used again: those of the other lines must be answered by their line. The source of \
+        every packet that reaches a modem must be its line's address.",
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],
-    fits: |config| {
-        let on_first = |line: &&multiwan::config::Line| line.interface == config.lines[0].interface;
-        several_lines_share(config) && config.lines.iter().filter(on_first).count() > 1
-    },
+    fits: |config| several_lines_share(config) && shares_first_card(config),
     tests: Tests::Shares(1),
     judge: shared_card,
 };

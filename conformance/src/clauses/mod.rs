@@ -14,6 +14,7 @@ mod safety;
 mod setup;
 mod spread;
 mod sticky;
+mod throughput;
 mod told;
 
 use multiwan::config::Config;
@@ -36,6 +37,7 @@ pub const AREAS: &[&[&Clause]] = &[
     inbound::CLAUSES,
     nat::CLAUSES,
     keepalive::CLAUSES,
+    throughput::CLAUSES,
     safety::CLAUSES,
     lan::CLAUSES,
 ];

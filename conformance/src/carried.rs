@@ -122,9 +122,9 @@ mod tests {
     /// A frame of 1000 bytes each millisecond by the first line, and half as many by the second.
     fn two() -> Carried {
         let mut carried = Carried::of(2);
-        for number in (0..100).rev() {
+        for number in (0..200).rev() {
             carried.note(0, ms(number), 1000);
-            if number % 2 == 0 && number < 60 {
+            if number % 2 == 0 && number < 120 {
                 carried.note(1, ms(number), 1000);
             }
         }
@@ -136,29 +136,29 @@ mod tests {
     fn lines_carry_together_while_both_have_work() {
         let carried = two();
         let both = carried.while_all_have_work(&[0, 1]).unwrap();
-        assert_eq!(both, ms(50)..ms(58));
+        assert_eq!(both, ms(100)..ms(118));
         assert!((carried.rate(&both) - 12e6).abs() < 1.0);
         let one = carried.while_all_have_work(&[0]).unwrap();
-        assert_eq!(one, ms(50)..ms(99));
-        assert_eq!(carried.took(), ms(99));
+        assert_eq!(one, ms(100)..ms(199));
+        assert_eq!(carried.took(), ms(199));
         assert_eq!(Carried::of(2).while_all_have_work(&[0]), None);
     }
 
     #[test]
     fn what_a_bucket_makes_up_for_is_no_stall() {
         let mut carried = Carried::of(1);
-        for at in [0, 15, 30, 130, 140] {
+        for at in [0, 50, 100, 250, 260] {
             carried.note(0, ms(at), 1514);
         }
-        assert_eq!(carried.stood_still(&[0], &(ms(0)..ms(200))), ms(50));
-        assert_eq!(carried.stood_still(&[0], &(ms(120)..ms(200))), ms(0));
+        assert_eq!(carried.stood_still(&[0], &(ms(0)..ms(300))), ms(50));
+        assert_eq!(carried.stood_still(&[0], &(ms(200)..ms(300))), ms(0));
     }
 
     #[test]
     fn the_slower_line_s_work_is_what_is_waited_for() {
         let rate = |bits| Rate { bits, queue: 0 };
-        // 100,000 bytes less a bucket of 50,000, at 8 Mbit/s; 30,000 less 6,250 at 1 Mbit/s.
+        // 200,000 bytes less a bucket of 100,000, at 8 Mbit/s; 60,000 less 12,500 at 1 Mbit/s.
         let predicted = two().predicted(&[rate(8_000_000), rate(1_000_000)]);
-        assert_eq!(predicted, ms(190));
+        assert_eq!(predicted, ms(380));
     }
 }

@@ -36,7 +36,7 @@ pub struct Rate {
 impl Rate {
     /// The bucket holds what is carried in this time: a line that has stood still for no longer,
     /// since the machine did, has lost nothing. One that rested carries so much at once.
-    pub const BUCKET: Duration = Duration::from_millis(50);
+    pub const BUCKET: Duration = Duration::from_millis(100);
 
     /// What the bucket holds, in bytes; never less than one frame.
     #[must_use]
@@ -166,9 +166,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_holds_a_twentieth_of_a_second_and_a_frame_at_least() {
+    fn a_bucket_holds_a_tenth_of_a_second_and_a_frame_at_least() {
         let bucket = |bits| Rate { bits, queue: 0 }.bucket();
-        assert_eq!(bucket(10_000_000), 62_500);
+        assert_eq!(bucket(10_000_000), 125_000);
         assert_eq!(bucket(8_000), 1514);
     }
 }

@@ -96,19 +96,43 @@ impl Carried {
     /// the last. What full buckets let through at once is not waited for.
     #[must_use]
     pub fn predicted(&self, rates: &[Rate]) -> Duration {
-        let time = |(line, rate): (usize, &Rate)| {
-            let waits = self.bytes(line).saturating_sub(rate.bucket().into());
-            Duration::from_secs_f64(waits as f64 * 8.0 / f64::from(rate.bits))
-        };
-        rates.iter().enumerate().map(time).max().unwrap_or_default()
+        let times = rates.iter().enumerate();
+        let times = times.map(|(line, rate)| time(self.bytes(line), rate));
+        times.max().unwrap_or_default()
     }
 
-    /// How long it took: of the line that took longest, from its first frame to its last.
+    /// As [`Carried::predicted`], if each line had got as many bytes of the same.
     #[must_use]
-    pub fn took(&self) -> Duration {
-        let ends = |frames: &Vec<Frame>| Some(frames.last()?.at - frames.first()?.at);
-        self.0.iter().filter_map(ends).max().unwrap_or_default()
+    pub fn predicted_if_equal(&self, rates: &[Rate]) -> Duration {
+        let all: u64 = (0..rates.len()).map(|line| self.bytes(line)).sum();
+        let each = all / rates.len().max(1) as u64;
+        rates
+            .iter()
+            .map(|rate| time(each, rate))
+            .max()
+            .unwrap_or_default()
     }
+
+    /// How long it took: of the line that took longest, from when a full bucket was empty to its
+    /// last frame. How soon it was given its first work is not the line's doing.
+    #[must_use]
+    pub fn took(&self, rates: &[Rate]) -> Duration {
+        let times = self.0.iter().zip(rates).filter_map(|(frames, rate)| {
+            let mut bytes = 0;
+            let emptied = frames.iter().find(|frame| {
+                bytes += frame.bytes;
+                bytes >= rate.bucket()
+            });
+            Some(frames.last()?.at - emptied?.at)
+        });
+        times.max().unwrap_or_default()
+    }
+}
+
+/// How long a line that never rests takes for what its full bucket does not let through at once.
+fn time(bytes: u64, rate: &Rate) -> Duration {
+    let waits = bytes.saturating_sub(rate.bucket().into());
+    Duration::from_secs_f64(waits as f64 * 8.0 / f64::from(rate.bits))
 }
 
 #[cfg(test)]
@@ -140,7 +164,6 @@ mod tests {
         assert!((carried.rate(&both) - 12e6).abs() < 1.0);
         let one = carried.while_all_have_work(&[0]).unwrap();
         assert_eq!(one, ms(100)..ms(199));
-        assert_eq!(carried.took(), ms(199));
         assert_eq!(Carried::of(2).while_all_have_work(&[0]), None);
     }
 
@@ -158,7 +181,13 @@ mod tests {
     fn the_slower_line_s_work_is_what_is_waited_for() {
         let rate = |bits| Rate { bits, queue: 0 };
         // 200,000 bytes less a bucket of 100,000, at 8 Mbit/s; 60,000 less 12,500 at 1 Mbit/s.
-        let predicted = two().predicted(&[rate(8_000_000), rate(1_000_000)]);
+        let rates = [rate(8_000_000), rate(1_000_000)];
+        let predicted = two().predicted(&rates);
         assert_eq!(predicted, ms(380));
+        // 130,000 each: 30,000 more than the bucket of the one, 117,500 more than the other's.
+        let equal = two().predicted_if_equal(&rates);
+        assert_eq!(equal, ms(940));
+        // The first's bucket is empty with its hundredth frame.
+        assert_eq!(two().took(&rates), ms(100));
     }
 }

@@ -78,8 +78,8 @@ impl Carried {
         bytes as f64 * 8.0 / (during.end - during.start).as_secs_f64()
     }
 
-    /// How long these lines stood still in this time though they had work: of the worst of them, the
-    /// pauses that are longer than a line can make up for, without what it can.
+    /// How long these lines stood still in this time though they had work: of the worst of them,
+    /// the pauses that are longer than a line can make up for, without what it can.
     #[must_use]
     pub fn stood_still(&self, lines: &[usize], during: &Range<Duration>) -> Duration {
         let of = |&line: &usize| -> Duration {

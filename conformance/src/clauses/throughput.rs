@@ -30,8 +30,8 @@ static SUM: Clause = Clause {
     method: "Each line carries 20 Mbit/s. 400 connections of distinct pairs are opened; then those \
         of the first line alone download 7,300 bytes each, and after that all at the same time. By \
         the times at which frames reached the clients, what all lines carried together while each \
-        had work must be 0.95 times the number of lines times what the one carried alone (1.9 times \
-        for two lines). If it is not, and lines with work paused for longer than their token \
+        had work must be 0.95 times the number of lines times what the one carried alone (1.9 \
+        times for two lines). If it is not, and lines with work paused for longer than their token \
         buckets make up for (100 ms), or a frame was lost, it is inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[TWO_LINES],
@@ -73,8 +73,8 @@ fn sum(cx: &mut Context) -> Result<Judgement, Trouble> {
     let wanted = OF_THE_SUM * lines.len() as f64;
     let judgement = Judgement::holds_if(times >= wanted, || {
         format!(
-            "{} lines carried {:.1} Mbit/s together, {times:.2} times the {:.1} Mbit/s of one; {wanted:.2} \
-             times were promised",
+            "{} lines carried {:.1} Mbit/s together, {times:.2} times the {:.1} Mbit/s of one; \
+             {wanted:.2} times were promised",
             lines.len(),
             all_rate / 1e6,
             alone_rate / 1e6,
@@ -100,12 +100,14 @@ static WEIGHTED: Clause = Clause {
     promise: "Over lines of capacities 4 and 1, downloads end when the line that each took lets \
         them, and weights of 4 and 1 end them 1.8 times sooner than equal weights.",
     method: "The lines carry 40 and 10 Mbit/s. 1,200 connections of distinct pairs are opened, and \
-        all download 4,380 bytes at the same time. By the times at which frames reached the clients, \
-        the longest of the lines' times, from when its full token bucket was empty to its last \
-        frame, must be what the line with the most bytes for its rate takes, and 5 % at most more. Then the same with both weights 1: by that it must \
-        take 1.8 times as long or more, which chance makes less in 3 of 100 million runs. (An \
-        applier that does not claim `reload` is not run again: that half is computed.) If it is not so, and lines with work paused for longer than their token buckets make up for \
-        (100 ms), or a frame was lost, it is inconclusive.",
+        all download 4,380 bytes at the same time. By the times at which frames reached the \
+        clients, the longest of the lines' times, from when its full token bucket was empty to its \
+        last frame, must be what the line with the most bytes for its rate takes, and 5 % at most \
+        more. Then the same with both weights 1: by that it must take 1.8 times as long or more, \
+        which chance makes less in 3 of 100 million runs. (An applier that does not claim `reload` \
+        is not run again: that half is computed.) If it is not so, and lines with work paused for \
+        longer than their token buckets make up for (100 ms), or a frame was lost, it is \
+        inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[FOUR_TO_ONE],
     fits: |config| several_lines_share(config) && weights(config).eq([4, 1]),

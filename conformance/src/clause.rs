@@ -78,6 +78,8 @@ pub enum Need {
     /// A setting of the kernel by its path below `/proc/sys`, which is there or not by version
     /// and configuration: `net/ipv4/fib_multipath_use_neigh`.
     Sysctl(&'static str),
+    /// A kernel that can limit what a line carries (`sch_tbf`).
+    TokenBucket,
     /// The applier says that it has this feature.
     Claimed(Feature),
     /// The shipped applier: about what it promises beyond the contract for any.
@@ -89,6 +91,7 @@ impl fmt::Display for Need {
         match self {
             Need::Settings => f.write_str("a writable /proc/sys"),
             Need::Sysctl(path) => write!(f, "the kernel's {}", path.replace('/', ".")),
+            Need::TokenBucket => f.write_str("the kernel's token bucket (sch_tbf)"),
             Need::Claimed(feature) => write!(f, "an applier that claims `{feature}`"),
             Need::Shipped => f.write_str("the shipped applier"),
         }

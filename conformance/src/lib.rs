@@ -9,6 +9,7 @@
 
 pub mod applier;
 pub mod bundle;
+pub mod carried;
 pub mod claims;
 pub mod clause;
 pub mod clauses;

@@ -179,6 +179,9 @@ fn judge(
 const READ_ONLY: &str = "/proc/sys is read-only here; run the container with `podman run \
     --security-opt unmask=/proc/sys` or `docker run --security-opt systempaths=unconfined`";
 
+const NO_TOKEN_BUCKET: &str = "this kernel has no token bucket; load its module by `modprobe sch_tbf` as \
+    root";
+
 /// The first need that is not met, as a reason.
 fn missing(needs: &[Need], mode: Mode, claimed: &[Feature], shipped: bool) -> Option<String> {
     needs.iter().find_map(|need| match need {
@@ -187,6 +190,10 @@ fn missing(needs: &[Need], mode: Mode, claimed: &[Feature], shipped: bool) -> Op
             let there = Path::new("/proc/sys").join(path).exists();
             (!there).then(|| format!("this kernel has no {}", path.replace('/', ".")))
         }
+        Need::TokenBucket => match multiwan_lab::has_token_bucket() {
+            Ok(there) => (!there).then(|| NO_TOKEN_BUCKET.to_owned()),
+            Err(error) => Some(format!("whether lines can be limited: {error}")),
+        },
         Need::Claimed(feature) => {
             (!claimed.contains(feature)).then(|| format!("not claimed: {feature}"))
         }

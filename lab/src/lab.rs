@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::fault::Fault;
 use crate::host::{self, Device, Host, LOOPBACK, Mac};
 use crate::hub::Hub;
+use crate::rate::{self, Provider};
 use crate::sandbox::Sandbox;
 use crate::slow::Slow;
 use crate::topology::Topology;
@@ -55,6 +56,8 @@ pub struct Modem {
     /// The Internet's end of its uplink.
     pub(crate) internet_card: Device,
     pub(crate) fault: Option<Fault>,
+    /// Behind it, where its line has a rate.
+    pub(crate) provider: Option<Provider>,
     /// Answers in its stead while it is slow.
     pub(crate) slow: Option<Slow>,
 }
@@ -154,10 +157,15 @@ impl Lab {
     /// All hosts, the router first.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         let modems = self.modems.iter().map(|modem| &modem.host);
+        let providers = self
+            .modems
+            .iter()
+            .filter_map(|modem| modem.provider.as_ref());
         let clients = self.clients.iter().map(|client| &client.host);
         [&self.router]
             .into_iter()
             .chain(modems)
+            .chain(providers.map(|provider| &provider.host))
             .chain([&self.internet, &self.switch])
             .chain(clients)
     }
@@ -204,9 +212,12 @@ impl Lab {
             self.switch
                 .wait_running(&port_name(client), LINK_PATIENCE)?;
         }
-        for modem in &self.modems {
+        for modem in &mut self.modems {
             self.internet
                 .wait_running(&modem.internet_card.name, LINK_PATIENCE)?;
+            if let Some(provider) = &mut modem.provider {
+                provider.host.wait_running(Provider::DOWN, LINK_PATIENCE)?;
+            }
         }
         Ok(())
     }
@@ -243,7 +254,17 @@ fn build_modems(
             2 + u32::from(nth),
             mac(Part::Internet, nth),
         );
-        internet.change([host::veth(&internet_card, true, None, &isp, &host)])?;
+        let provider = match line.rate {
+            None => {
+                internet.change([host::veth(&internet_card, true, None, &isp, &host)])?;
+                None
+            }
+            Some(rate) => {
+                let ends = ((&internet_card, &mut *internet), (&isp, &host));
+                let servers = topology.servers;
+                Some(Provider::create(number, rate, servers, ends.0, ends.1)?)
+            }
+        };
         let (gateway, own) = Topology::uplink(number);
         if on_hub {
             plug(hubs, &router_card, router, &lan, &host, nth)?;
@@ -258,6 +279,7 @@ fn build_modems(
             host::route(Ipv4Net::default(), gateway),
             host::neighbour(isp.index, gateway, internet_card.mac),
         ])?;
+        host.change(line.rate.map(|rate| rate::limit(isp.index, rate)))?;
         if line.point_to_point {
             router.change([host::no_arp(router_card.index)])?;
             host.change([
@@ -283,6 +305,7 @@ fn build_modems(
             leased: false,
             internet_card,
             fault: None,
+            provider,
             slow: None,
         });
     }

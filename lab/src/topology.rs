@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::error::Error;
+use crate::rate::Rate;
 
 /// The how-to's network: clients behind a router with several lines, each through a modem to one
 /// Internet.
@@ -15,7 +16,8 @@ use crate::error::Error;
 /// client… eth0 ─┘                     └─ eth2 ── lan modem2 isp ─┘
 /// ```
 ///
-/// Lines that have the same card of the router are plugged into a hub, with their modems.
+/// Lines that have the same card of the router are plugged into a hub, with their modems. Behind
+/// the modem of a line with a [`Rate`] is a provider's router that holds back what is too much.
 ///
 /// The router's devices are there, down and without addresses: to set them up is the business of
 /// the applier under test. All else is up and runs.
@@ -54,6 +56,8 @@ pub struct Line {
     pub gateway: Ipv4Addr,
     /// Whether it is a link between two without ARP, as PPP is.
     pub point_to_point: bool,
+    /// What it carries; as much as the machine can where there is none.
+    pub rate: Option<Rate>,
 }
 
 impl Topology {
@@ -79,6 +83,7 @@ impl Topology {
             router,
             gateway,
             point_to_point: false,
+            rate: None,
         });
         self
     }
@@ -88,6 +93,17 @@ impl Topology {
     pub fn point_to_point(mut self, interface: &str, router: Ipv4Addr, peer: Ipv4Addr) -> Self {
         self = self.line(interface, router.into(), peer);
         self.lines.last_mut().expect("just added").point_to_point = true;
+        self
+    }
+
+    /// Limits the line that was added last.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.lines.last_mut().expect("a line").rate = Some(rate);
         self
     }
 

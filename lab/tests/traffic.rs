@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use multiwan_lab::traffic::{Options, Outcome, Patience, Protocol, Refusal, Stray};
-use multiwan_lab::{Fault, Lab, Sandbox, Topology, sandbox};
+use multiwan_lab::traffic::{Options, Outcome, Patience, Protocol, Refusal, SEGMENT, Stray};
+use multiwan_lab::{Fault, Lab, Rate, Sandbox, Topology, sandbox};
 
 #[test]
 fn a_device_that_went_down_does_not_keep_the_lab_busy() {
@@ -58,11 +58,19 @@ fn a_flow_that_nobody_answers_is_silent_and_seen_on_no_line() {
 
 /// A lab of one line whose router has its addresses, forwards, and translates.
 fn plain_router(sandbox: &Sandbox) -> Lab {
+    plain_router_with(sandbox, None)
+}
+
+fn plain_router_with(sandbox: &Sandbox, rate: Option<Rate>) -> Lab {
     let net = |text: &str| text.parse().unwrap();
     let gateway = Ipv4Addr::new(198, 51, 100, 1);
     let topology = Topology::new("eth0", net("192.0.2.1/24"))
         .line("eth1", net("198.51.100.2/24"), gateway)
         .clients(2);
+    let topology = match rate {
+        Some(rate) => topology.rate(rate),
+        None => topology,
+    };
     let mut lab = Lab::build(sandbox, topology).unwrap();
     for command in [
         "link set eth0 up",
@@ -153,5 +161,57 @@ fn errors_and_fragments_are_attributed_to_their_flow() {
         };
         // Three fragments and the complaint.
         assert_eq!((packets(large), packets(echo)), (4, 2));
+    });
+}
+
+#[test]
+fn a_line_carries_its_rate_and_no_more() {
+    const RATE: Rate = Rate {
+        bits: 8_000_000,
+        queue: 1 << 20,
+    };
+    const DOWNLOADS: u32 = 40;
+    const BYTES: u32 = 10 * SEGMENT;
+    sandbox::test(|sandbox| {
+        if !multiwan_lab::has_token_bucket().unwrap() {
+            eprintln!("this kernel has no token bucket: nothing to test");
+            return;
+        }
+        let lab = plain_router_with(sandbox, Some(RATE));
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        traffic.set_patience(Patience {
+            interval: Duration::from_secs(5),
+            attempts: 2,
+        });
+        let flows: Vec<_> = (0..DOWNLOADS)
+            .map(|number| traffic.fetch(number as usize % 2, SERVER, BYTES))
+            .collect();
+        traffic.finish().unwrap();
+        assert!(flows.iter().all(|&flow| traffic.flow(flow).answered()));
+        let bytes_of = |flow| {
+            let arrivals = traffic.arrivals().iter();
+            arrivals
+                .filter(|arrival| arrival.flow == flow)
+                .map(|arrival| arrival.bytes)
+                .sum::<u32>()
+        };
+        for &flow in &flows {
+            assert_eq!(bytes_of(flow), BYTES + 10 * 54);
+        }
+        let mut times: Vec<_> = traffic.arrivals().iter().map(|seen| seen.at).collect();
+        times.sort();
+        let took = (times[times.len() - 1] - times[0]).as_secs_f64();
+        let still: f64 = times
+            .windows(2)
+            .map(|two| (two[1] - two[0]).saturating_sub(Rate::BUCKET).as_secs_f64())
+            .sum();
+        let bytes = DOWNLOADS * (BYTES + 10 * 54) - RATE.bucket();
+        let expected = f64::from(bytes) * 8.0 / f64::from(RATE.bits);
+        // Never faster; slower only by what the machine stood still.
+        assert!(took > expected * 0.99, "{took} s, {expected} expected");
+        assert!(
+            took - still < expected * 1.02,
+            "{took} s, {still} of it still"
+        );
     });
 }

@@ -15,6 +15,7 @@ mod safety;
 mod setup;
 mod spread;
 mod sticky;
+mod throughput;
 mod told;
 
 use multiwan::config::Config;
@@ -39,6 +40,7 @@ pub const AREAS: &[&[&Clause]] = &[
     inbound::CLAUSES,
     nat::CLAUSES,
     keepalive::CLAUSES,
+    throughput::CLAUSES,
     safety::CLAUSES,
     lan::CLAUSES,
 ];

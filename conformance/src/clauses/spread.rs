@@ -1,5 +1,7 @@
 //! How new connections are spread over the lines (how-to 2.3.3).
 
+mod total_load;
+
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -26,6 +28,7 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &SINGLE_PAIR,
     &PAIR_AFFINITY,
     &PER_CONNECTION,
+    &total_load::TOTAL_LOAD,
 ];
 
 const METHOD: &str = "With every line up, distinct client–server pairs open one connection each, \

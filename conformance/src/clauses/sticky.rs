@@ -1,6 +1,7 @@
 //! A connection stays on its line (how-to 2.3.3).
 
 mod related;
+mod soak;
 
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
@@ -19,6 +20,7 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &related::RELATED,
     &related::AFTER_CLOSE,
     &related::FRAGMENTS,
+    &soak::SOAK,
 ];
 
 static EVERY_PACKET: Clause = Clause {

@@ -4,6 +4,7 @@
 mod calls;
 mod changes;
 mod evidence;
+mod load;
 mod pairs;
 mod ping;
 mod router_news;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use multiwan::config::Line;
 use multiwan_lab::traffic::{FlowId, Options, Origin, Patience, Protocol, Traffic};
-use multiwan_lab::{Fault, Lab};
+use multiwan_lab::{Fault, Lab, Topology};
 use rand::Rng as _;
 
 use crate::applier;
@@ -114,9 +115,13 @@ impl<'a> Scene<'a> {
     }
 
     fn bare_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
+        let topology = topology(&cx.config)?.flyweights(fresh);
+        Self::build(cx, topology)
+    }
+
+    fn build(cx: &'a mut Context, topology: Topology) -> Result<Self, Trouble> {
         let first_event = cx.events.kept().len();
         cx.events.note("building the lab");
-        let topology = topology(&cx.config)?.flyweights(fresh);
         let mut lab = Lab::build(&cx.sandbox, topology)?;
         lab.prepare_router(cx.rng.next_u32())?;
         for line in 0..cx.lines().len() {

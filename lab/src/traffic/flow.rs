@@ -46,6 +46,10 @@ pub struct Flow {
     pub(crate) refusal: Option<Refusal>,
     /// How many bytes it asks with.
     pub(crate) size: usize,
+    /// How many bytes the answer has to a request by TCP; 0 for what says no more than whom it saw.
+    pub(crate) wants: u32,
+    /// How many of these have come.
+    pub(crate) received: u32,
     /// Whether it closes by itself once it has its first answer.
     pub(crate) brief: bool,
     pub(crate) exchanges: u32,
@@ -122,6 +126,8 @@ impl Flow {
             step: Step::Idle,
             refusal: None,
             size: Request::LENGTH,
+            wants: 0,
+            received: 0,
             brief: false,
             exchanges: 0,
             attempts: 0,
@@ -256,8 +262,15 @@ impl Flow {
                 Progress::Send
             }
             Step::Asking if payload > 0 => {
+                if !self.is_next(header) {
+                    return Progress::None;
+                }
+                self.received += payload as u32;
+                if self.received < self.wants {
+                    return Progress::None;
+                }
                 self.sequence = expected;
-                self.acknowledgement = sequence.wrapping_add(payload as u32);
+                self.acknowledgement = self.acknowledgement.wrapping_add(self.received);
                 self.done(Step::Idle, now)
             }
             Step::Closing if flags & FIN != 0 => {
@@ -268,6 +281,15 @@ impl Flow {
             }
             _ => Progress::None,
         }
+    }
+
+    /// Whether a segment is the next of the answer that it waits for.
+    pub(crate) fn is_next(&self, header: Header) -> bool {
+        let next = self.acknowledgement.wrapping_add(self.received);
+        let Header::Tcp { sequence, .. } = header else {
+            return false;
+        };
+        self.step == Step::Asking && sequence == next
     }
 
     fn done(&mut self, step: Step, now: Instant) -> Progress {

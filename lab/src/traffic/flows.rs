@@ -6,10 +6,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
 use ipnet::Ipv4Net;
-use multiwan_kernel::packet::Burst;
+use multiwan_kernel::packet::{Burst, Captured};
 use rustc_hash::FxHasher;
 
 use super::Patience;
+use super::download::{self, Arrival};
 use super::flow::{Flow, FlowId, Origin, Outcome, Progress, Step};
 use super::frame::{self, Ends, FIN, Frame, Header, Protocol, Refusal, SYN};
 use super::ledger::{Ledger, Stray};
@@ -70,8 +71,9 @@ pub(super) struct Flows {
     waiting: VecDeque<(u32, Errand)>,
     timers: VecDeque<Timer>,
     /// Whether the Internet does more than answer.
-    lively: bool,
+    pub(super) lively: bool,
     pub(super) strays: Vec<Stray>,
+    pub(super) arrivals: Vec<Arrival>,
 }
 
 /// What a flow waits to do.
@@ -114,6 +116,7 @@ impl Flows {
             timers: VecDeque::new(),
             lively: false,
             strays: Vec::new(),
+            arrivals: Vec::new(),
         }
     }
 
@@ -274,6 +277,7 @@ impl Flows {
     fn send(&mut self, number: u32, burst: &mut Burst) {
         let flow = &mut self.all[number as usize];
         flow.attempts += 1;
+        flow.received = 0;
         self.timers.push_back(Timer {
             at: Instant::now() + self.patience.interval,
             flow: number,
@@ -354,8 +358,14 @@ impl Flows {
     }
 
     /// Takes in a frame that reached a client's port.
-    pub(super) fn hear(&mut self, port: usize, bytes: &[u8], now: Instant, burst: &mut Burst) {
-        match frame::read(bytes) {
+    pub(super) fn hear(
+        &mut self,
+        port: usize,
+        seen: &Captured<'_>,
+        now: Instant,
+        burst: &mut Burst,
+    ) {
+        match frame::read(seen.bytes) {
             Frame::Segment {
                 from,
                 ends,
@@ -365,7 +375,9 @@ impl Flows {
                 let protocol = frame::protocol(header);
                 let source = SocketAddrV4::new(ends.source, ends.source_port);
                 if let Some(number) = self.asker(port, protocol, ends.reversed()) {
-                    self.hear_server(number, header, payload, now, burst);
+                    self.hear_download(number, header, payload, seen);
+                    let length = payload.len() + seen.length - seen.bytes.len();
+                    self.hear_server(number, header, (payload, length), now, burst);
                     return;
                 }
                 let to = ends.destination;
@@ -452,8 +464,17 @@ impl Flows {
         };
         let flow = &mut self.all[number as usize];
         let Origin::Outside(by) = flow.origin else {
-            let (Some(refusal), &Frame::Segment { from, .. }) = (flow.refusal, frame) else {
+            let &Frame::Segment {
+                from,
+                header,
+                payload,
+                ..
+            } = frame
+            else {
                 return false;
+            };
+            let Some(refusal) = flow.refusal else {
+                return Self::deliver(flow, (mac, from), ends, header, payload, burst);
             };
             let hosts = (ends.destination, ends.source);
             frame::write_refusal(burst, (mac, from), hosts, refusal, (protocol, ends));
@@ -466,7 +487,7 @@ impl Flows {
         match *frame {
             Frame::Segment {
                 header, payload, ..
-            } => self.hear_server(number, header, payload, now, burst),
+            } => self.hear_server(number, header, (payload, payload.len()), now, burst),
             Frame::IcmpError {
                 from, kind, code, ..
             } => {
@@ -478,11 +499,48 @@ impl Flows {
         true
     }
 
+    /// Whether what a client asks is for a download, whose answer is appended then.
+    fn deliver(
+        flow: &Flow,
+        macs: (Mac, Mac),
+        ends: Ends,
+        header: Header,
+        request: &[u8],
+        burst: &mut Burst,
+    ) -> bool {
+        let Header::Tcp {
+            sequence,
+            acknowledgement,
+            ..
+        } = header
+        else {
+            return false;
+        };
+        if flow.wants == 0 || request.is_empty() {
+            return false;
+        }
+        let numbers = (sequence, acknowledgement);
+        download::deliver(burst, macs, ends, numbers, request, flow.wants);
+        true
+    }
+
+    /// Notes a frame of a download at its client, if it is the next of those that it waits for.
+    fn hear_download(&mut self, number: u32, header: Header, payload: &[u8], seen: &Captured<'_>) {
+        let flow = &self.all[number as usize];
+        if flow.wants > 0 && !payload.is_empty() && flow.is_next(header) {
+            self.arrivals.push(Arrival {
+                flow: FlowId(number),
+                at: seen.time,
+                bytes: u32::try_from(seen.length).unwrap_or(u32::MAX),
+            });
+        }
+    }
+
     fn hear_server(
         &mut self,
         number: u32,
         header: Header,
-        payload: &[u8],
+        (payload, length): (&[u8], usize),
         now: Instant,
         burst: &mut Burst,
     ) {
@@ -498,7 +556,7 @@ impl Flows {
             }
             flow.seen_as = Some(answer.seen_as);
         }
-        match flow.receive(header, payload.len(), Request::LENGTH, now) {
+        match flow.receive(header, length, Request::LENGTH, now) {
             Progress::None => {}
             Progress::Send => self.send(number, burst),
             Progress::Done => {

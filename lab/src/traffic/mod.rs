@@ -5,6 +5,7 @@
 //! modem and the Internet; the answer comes back the same way. Packets are attributed where they
 //! arrive from the router's lines, at the modems, and a capture that lost one says so.
 
+mod download;
 mod flow;
 mod flows;
 pub(crate) mod frame;
@@ -25,6 +26,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::SocketError;
 
+pub use download::{Arrival, SEGMENT};
 pub use flow::{Flow, FlowId, Origin, Outcome};
 pub use frame::{Protocol, Refusal};
 pub use ledger::{Ledger, Sighting, Stray};
@@ -488,7 +490,7 @@ impl Traffic {
         }
         let now = Instant::now();
         for (number, port) in ports.clients.iter_mut().enumerate() {
-            happened |= port.read(|seen, burst| flows.hear(number, seen.bytes, now, burst));
+            happened |= port.read(|seen, burst| flows.hear(number, &seen, now, burst));
             port.flush()?;
         }
         let lines = ports.servers.len();

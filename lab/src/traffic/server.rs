@@ -43,7 +43,7 @@ pub(crate) struct Answer {
 impl Answer {
     const LENGTH: usize = Request::LENGTH + 6;
 
-    fn to_bytes(request: &[u8], seen: Ends) -> [u8; Self::LENGTH] {
+    pub(super) fn to_bytes(request: &[u8], seen: Ends) -> [u8; Self::LENGTH] {
         let mut bytes = [0; Self::LENGTH];
         let (head, tail) = bytes.split_at_mut(Request::LENGTH);
         let known = request.len().min(head.len());
@@ -53,8 +53,9 @@ impl Answer {
         bytes
     }
 
+    /// From the beginning of some bytes.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let bytes: &[u8; Self::LENGTH] = bytes.try_into().ok()?;
+        let bytes: &[u8; Self::LENGTH] = bytes.first_chunk()?;
         let word = |at: usize| {
             u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };

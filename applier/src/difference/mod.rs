@@ -2,7 +2,8 @@
 //! them leaves traffic working and no packet with a source that is not its line's.
 //!
 //! 1. settings, but for forwarding;
-//! 2. interfaces up and new addresses, which bring the routes to the gateways;
+//! 2. interfaces up and new addresses, which bring the routes to the gateways; an address of ours
+//!    that is to be somebody's gateway goes, after what leads by it;
 //! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
 //! 4. the balance table without the lines that leave it, so that they get nothing new;
 //! 5. the firewall, in one batch, and the connections of addresses that are gone forgotten;
@@ -96,12 +97,29 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     steps.extend(links(found, wanted));
     steps.extend(new_addresses(found, wanted));
     let balance = balance_table(wanted);
-    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted)
+    let leave = leave_balance(found, wanted, balance);
+    let (in_the_way, left_over): (Vec<Address>, Vec<Address>) = left_over
+        .into_iter()
+        .partition(|address| is_gateway(address, wanted));
+    let led_by: Vec<Route> = found
+        .routes
+        .iter()
+        .filter(|route| in_the_way.iter().any(|address| suggests(route, address)))
+        .cloned()
+        .collect();
+    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted, &led_by)
         .into_iter()
         .partition(|step| put_into(step, balance));
-    steps.extend(own);
-    let leave = leave_balance(found, wanted, balance);
-    steps.extend(leave.clone());
+    if in_the_way.is_empty() {
+        steps.extend(own);
+        steps.extend(leave.clone());
+    } else {
+        // The line that has the address gets nothing new from here on.
+        steps.extend(leave.clone());
+        steps.extend(led_by.iter().cloned().map(Step::RemoveRoute));
+        steps.extend(in_the_way.into_iter().map(Step::RemoveAddress));
+        steps.extend(own);
+    }
     steps.extend(firewall(found, wanted));
     // Forgetting cannot be taken back. Where the address is gone from the router, nothing is lost by
     // it, and no packet may leave with that address once the line is in use again.
@@ -122,7 +140,8 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     steps.extend(left_over_rules(found, wanted));
     steps.extend(
         left_over_routes(&remembered.tables, found, wanted)
-            .filter(|step| Some(step) != leave.as_ref()),
+            .filter(|step| Some(step) != leave.as_ref())
+            .filter(|step| !matches!(step, Step::RemoveRoute(route) if led_by.contains(route))),
     );
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
     steps.extend(last_resort);
@@ -215,14 +234,33 @@ fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -
         .collect()
 }
 
+/// Whether what is wanted has this address as a gateway on its card: the kernel refuses a gateway
+/// that is the card's own address (`fib_check_nh` in `net/ipv4/fib_semantics.c`).
+fn is_gateway(address: &Address, wanted: &State) -> bool {
+    let mut hops = wanted.routes.iter().flat_map(Route::hops);
+    hops.any(|hop| {
+        hop.interface == address.interface && hop.gateway == Some(address.address.addr())
+    })
+}
+
+/// Whether the route suggests this address as a source: it goes with it, and does not come back by
+/// itself.
+fn suggests(route: &Route, address: &Address) -> bool {
+    matches!(route.target, Target::Hops { source: Some(source), .. }
+        if source == address.address.addr())
+}
+
 /// Where a left-over address is the first of its network on the interface, the kernel would take
-/// the described one away with it.
+/// those that stay away with it.
 fn keep_secondaries(found: &State, wanted: &State, left_over: &[Address]) -> Vec<Step> {
     let interfaces: BTreeSet<&String> = left_over
         .iter()
         .filter(|old| {
-            wanted.addresses.iter().any(|new| {
-                new.interface == old.interface && new.address.trunc() == old.address.trunc()
+            let mut others = wanted.addresses.iter().chain(&found.addresses);
+            others.any(|other| {
+                other.interface == old.interface
+                    && other.address.trunc() == old.address.trunc()
+                    && !left_over.contains(other)
             })
         })
         .map(|old| &old.interface)
@@ -254,14 +292,16 @@ fn asks_for(step: &Step, table: Option<u32>) -> bool {
     matches!(step, Step::AddRule(rule) if Some(rule.table) == table)
 }
 
-fn routes(found: &State, wanted: &State) -> Vec<Step> {
+/// Puts what is not there, or is among those that are `gone` by then.
+fn routes(found: &State, wanted: &State, gone: &[Route]) -> Vec<Step> {
     // What refuses comes before what leads somewhere, so that a table is never without an answer.
     let (leading, refusing): (Vec<&Route>, Vec<&Route>) = wanted
         .routes
         .iter()
         .partition(|route| !route.hops().is_empty());
     let put = |route: &Route| {
-        let there = found.routes.iter().find(|there| there.same_place(route));
+        let mut held = found.routes.iter().filter(|there| !gone.contains(there));
+        let there = held.find(|there| there.same_place(route));
         (there != Some(route)).then(|| Step::PutRoute {
             route: route.clone(),
             instead_of: there.cloned(),

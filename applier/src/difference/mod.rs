@@ -2,8 +2,8 @@
 //! them leaves traffic working and no packet with a source that is not its line's.
 //!
 //! 1. settings, but for forwarding;
-//! 2. interfaces up and new addresses, which bring the routes to the gateways; an address of ours
-//!    that is to be somebody's gateway goes, after what leads by it;
+//! 2. interfaces up and new addresses, which bring the routes to the gateways; where an address of
+//!    ours becomes somebody's gateway, or the other way round, what led by it goes before;
 //! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
 //! 4. the balance table without the lines that leave it, so that they get nothing new;
 //! 5. the firewall, in one batch, and the connections of addresses that are gone forgotten;
@@ -23,6 +23,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use multiwan_kernel::nft;
 
@@ -94,31 +95,34 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     let left_over = left_over_addresses(remembered, found, wanted);
     steps.extend(settings);
     steps.extend(keep_secondaries(found, wanted, &left_over));
-    steps.extend(links(found, wanted));
-    steps.extend(new_addresses(found, wanted));
     let balance = balance_table(wanted);
     let leave = leave_balance(found, wanted, balance);
     let (in_the_way, left_over): (Vec<Address>, Vec<Address>) = left_over
         .into_iter()
-        .partition(|address| is_gateway(address, wanted));
-    let led_by: Vec<Route> = found
-        .routes
-        .iter()
-        .filter(|route| in_the_way.iter().any(|address| suggests(route, address)))
-        .cloned()
-        .collect();
-    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted, &led_by)
+        .partition(|address| is_gateway(address, &wanted.routes));
+    let ours = tables(&remembered.tables, found, wanted);
+    let led_by = |route: &&Route| {
+        in_the_way.iter().any(|address| suggests(route, address))
+            || (ours.contains(&route.table) && Some(route.table) != balance)
+                && new_addresses(found, wanted)
+                    .any(|new| is_gateway(new, std::slice::from_ref(*route)))
+    };
+    let led_by_them: Vec<Route> = found.routes.iter().filter(led_by).cloned().collect();
+    let makes_way = !led_by_them.is_empty() || !in_the_way.is_empty();
+    if makes_way {
+        // The line that had the address or the gateway gets nothing new from here on.
+        steps.extend(leave.clone());
+        steps.extend(led_by_them.iter().cloned().map(Step::RemoveRoute));
+    }
+    steps.extend(links(found, wanted));
+    steps.extend(new_addresses(found, wanted).cloned().map(Step::AddAddress));
+    steps.extend(in_the_way.into_iter().map(Step::RemoveAddress));
+    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted, &led_by_them)
         .into_iter()
         .partition(|step| put_into(step, balance));
-    if in_the_way.is_empty() {
-        steps.extend(own);
+    steps.extend(own);
+    if !makes_way {
         steps.extend(leave.clone());
-    } else {
-        // The line that has the address gets nothing new from here on.
-        steps.extend(leave.clone());
-        steps.extend(led_by.iter().cloned().map(Step::RemoveRoute));
-        steps.extend(in_the_way.into_iter().map(Step::RemoveAddress));
-        steps.extend(own);
     }
     steps.extend(firewall(found, wanted));
     // Forgetting cannot be taken back. Where the address is gone from the router, nothing is lost by
@@ -134,14 +138,17 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     steps.extend(
         spread
             .into_iter()
-            .filter(|step| Some(step) != leave.as_ref()),
+            .filter(|step| Some(step) != leave.as_ref())
+            .map(|step| after(step, leave.as_ref())),
     );
     steps.extend(last);
     steps.extend(left_over_rules(found, wanted));
     steps.extend(
         left_over_routes(&remembered.tables, found, wanted)
             .filter(|step| Some(step) != leave.as_ref())
-            .filter(|step| !matches!(step, Step::RemoveRoute(route) if led_by.contains(route))),
+            .filter(
+                |step| !matches!(step, Step::RemoveRoute(route) if led_by_them.contains(route)),
+            ),
     );
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
     steps.extend(last_resort);
@@ -209,14 +216,8 @@ fn links(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
     })
 }
 
-fn new_addresses(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
-    let there = |address: &&Address| found.addresses.contains(address);
-    wanted
-        .addresses
-        .iter()
-        .filter(move |new| !there(new))
-        .cloned()
-        .map(Step::AddAddress)
+fn new_addresses<'a>(found: &'a State, wanted: &'a State) -> impl Iterator<Item = &'a Address> {
+    wanted.addresses.difference(&found.addresses)
 }
 
 fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -> Vec<Address> {
@@ -234,13 +235,18 @@ fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -
         .collect()
 }
 
-/// Whether what is wanted has this address as a gateway on its card: the kernel refuses a gateway
-/// that is the card's own address (`fib_check_nh` in `net/ipv4/fib_semantics.c`).
-fn is_gateway(address: &Address, wanted: &State) -> bool {
-    let mut hops = wanted.routes.iter().flat_map(Route::hops);
-    hops.any(|hop| {
-        hop.interface == address.interface && hop.gateway == Some(address.address.addr())
-    })
+/// Whether these routes have a gateway on the address's card that the kernel refuses because of it:
+/// the card's own address, or one for broadcasts (`fib_check_nh` in `net/ipv4/fib_semantics.c`).
+fn is_gateway(address: &Address, routes: &[Route]) -> bool {
+    let net = address.address;
+    let broadcasts = [net.network(), net.broadcast()];
+    let own = |gateway: Ipv4Addr| {
+        gateway == net.addr()
+            || Some(gateway) == address.broadcast
+            || net.prefix_len() < 31 && broadcasts.contains(&gateway)
+    };
+    let mut hops = routes.iter().flat_map(Route::hops);
+    hops.any(|hop| hop.interface == address.interface && hop.gateway.is_some_and(own))
 }
 
 /// Whether the route suggests this address as a source: it goes with it, and does not come back by
@@ -349,6 +355,25 @@ fn leave_balance(found: &State, wanted: &State, balance: Option<u32>) -> Option<
         route,
         instead_of: Some(old),
     })
+}
+
+/// The step that puts a route, where another was put in that place, or taken from it, meanwhile.
+fn after(step: Step, before: Option<&Step>) -> Step {
+    let (Step::PutRoute { route, .. }, Some(before)) = (&step, before) else {
+        return step;
+    };
+    let (place, left) = match before {
+        Step::RemoveRoute(gone) => (gone, None),
+        Step::PutRoute { route: put, .. } => (put, Some(put.clone())),
+        _ => return step,
+    };
+    if !place.same_place(route) {
+        return step;
+    }
+    Step::PutRoute {
+        route: route.clone(),
+        instead_of: left,
+    }
 }
 
 fn firewall(found: &State, wanted: &State) -> Option<Step> {

@@ -193,7 +193,7 @@ impl Mistake {
                 let name = line.name;
                 return format!("{right}\n[[pin]]\nline = \"{name}\"\nport = 25\n");
             }
-            What::TablesInDisorder => right.kernel = vec!["first_table = 221"],
+            What::TablesInDisorder => right.kernel = vec!["first_table = 222"],
             What::TableOfTheKernel => right.kernel = vec!["balance_table = 254"],
             What::MaskWithAGap => right.kernel = vec!["mark_mask = \"0x3f01\""],
             What::MaskTooSmall => {

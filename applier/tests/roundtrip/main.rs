@@ -19,7 +19,7 @@ use crate::held::Held;
 use crate::router::{Before, apply, before, down, lease, plan, raise, within};
 
 /// As many as take a few seconds, where `PROPTEST_CASES` does not say.
-const CASES: u32 = 16;
+const CASES: u32 = 12;
 
 fn for_any<S: Strategy>(values: S, check: impl Fn(S::Value)) {
     sandbox::test(|_| {

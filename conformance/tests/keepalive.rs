@@ -20,6 +20,52 @@ use pnet::packet::arp::{ArpOperations, ArpPacket};
 use pnet::packet::ethernet::EthernetPacket;
 use stage::{Stage, run};
 
+const POINT_TO_POINT: &str = r#"
+[lan]
+interface = "eth0"
+address   = "192.0.2.1/24"
+
+[[line]]
+name      = "ppp"
+interface = "ppp0"
+address   = "198.51.100.2/32"
+
+[[line]]
+name      = "dsl2"
+interface = "eth2"
+address   = "203.0.113.2/24"
+gateway   = "203.0.113.1"
+
+[keepalive]
+interval  = "200ms"
+targets   = ["198.18.0.53"]
+"#;
+
+/// There is no gateway that could be asked, and the link stays up.
+#[test]
+fn a_target_beyond_a_point_to_point_link_tells_a_dead_provider() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::new(sandbox, POINT_TO_POINT);
+        stage.play_applied((1, 0), |lab| {
+            let mut command = stage.multiwan("keepalive");
+            let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines();
+            let mut hears = |what: &str| {
+                let about = |line: &String| line.contains("ppp") && line.contains("to=");
+                let line = said.by_ref().map(Result::unwrap).find(about).unwrap();
+                assert!(line.contains(what), "{what}: {line}");
+            };
+            lab.break_line(0, Fault::Upstream).unwrap();
+            hears("to=suspect");
+            hears("no target answers");
+            lab.repair(0).unwrap();
+            hears("to=up");
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        });
+    });
+}
+
 /// For what takes no time but on a machine that stalls.
 const DEADLINE: Duration = Duration::from_secs(10);
 

@@ -104,6 +104,8 @@ pub(super) enum Silence {
     Gateway(Ipv4Addr),
     /// All targets beyond a gateway that itself answers.
     Targets(Ipv4Addr),
+    /// All targets beyond a point-to-point link, at the other end of which nobody is asked.
+    Beyond,
 }
 
 impl fmt::Display for Silence {
@@ -113,6 +115,7 @@ impl fmt::Display for Silence {
             Self::Targets(gateway) => {
                 write!(f, "gateway {gateway} answers, but no target beyond it does")
             }
+            Self::Beyond => f.write_str("no target answers"),
         }
     }
 }

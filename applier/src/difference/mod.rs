@@ -65,6 +65,12 @@ impl Changes {
     }
 }
 
+impl FromIterator<Step> for Changes {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        Self(steps.into_iter().collect())
+    }
+}
+
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|step| writeln!(f, "{step}"))

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::reconcile::{all_or_none, undo};
 use crate::record::{Content, Record};
-use crate::state::{Address, GlobalSetting, Hop, Rule, Setting, State, TABLE_MAIN};
+use crate::state::{Address, DeviceSetting, GlobalSetting, Hop, Rule, Setting, State, TABLE_MAIN};
 
 /// What [`down`] did.
 #[derive(Debug)]
@@ -58,7 +58,28 @@ fn back(before: &State, mut found: State) -> Changes {
             link.cleared = true;
         }
     }
-    difference(before, &found).inverse()
+    let there = difference(before, &found);
+    // An address that comes back into the network of one that goes would go with it: what an
+    // `apply` would have set to keep it may not be so.
+    let promote = there.steps().iter().filter_map(|step| match step {
+        Step::Set { setting, to, .. }
+            if matches!(
+                setting,
+                Setting::Device(_, DeviceSetting::PromoteSecondaries)
+            ) =>
+        {
+            let from = *found.settings.get(setting)?;
+            (from != *to).then(|| Step::Set {
+                setting: setting.clone(),
+                from,
+                to: *to,
+            })
+        }
+        _ => None,
+    });
+    promote
+        .chain(there.inverse().steps().iter().cloned())
+        .collect()
 }
 
 /// Does the steps, or none. Until the firewall goes, it drops what leaves main's way with the

@@ -1,13 +1,15 @@
 //! Read what the kernel holds, find the difference to what it should hold, make it.
 
-use crate::config::Config;
+use std::collections::BTreeSet;
+
+use crate::config::{Config, Line};
 use crate::desired::desired;
 use crate::difference::{
     Changes, Remembered, Step, Unfeasible, difference, difference_within, feasible,
 };
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::record::Record;
+use crate::record::{Content, Record};
 use crate::resolve::{Resolved, resolve};
 use crate::state::{Address, State};
 use crate::verdicts::{Verdict, Verdicts};
@@ -36,8 +38,22 @@ pub async fn reconcile(
 /// When the kernel does not answer.
 pub async fn look(kernel: &mut Kernel, config: &Config) -> Result<(State, Resolved), Error> {
     let found = kernel.read().await?;
-    let now = resolve(config, &found);
+    let now = resolved(config, &found);
     Ok((found, now))
+}
+
+/// What each line has now, whatever an earlier configuration has left on the cards of lines that are
+/// dynamic now.
+fn resolved(config: &Config, found: &State) -> Resolved {
+    let left = Record::open().map(|record| left_over(config, found, record.content()));
+    match left {
+        Ok(left) if !left.is_empty() => {
+            let mut found = found.clone();
+            found.addresses.retain(|address| !left.contains(address));
+            resolve(config, &found)
+        }
+        _ => resolve(config, found),
+    }
 }
 
 /// As [`reconcile`] after a [`look`], but interfaces that somebody has taken down stay down, and
@@ -106,16 +122,30 @@ fn change(config: &Config, found: &State, mut wanted: State) -> Changes {
             wanted.settings.insert(setting.clone(), before);
         }
     }
-    let described = |interface: &str| {
-        config.lans.iter().any(|lan| lan.interface == interface)
-            || config.lines.iter().any(|line| line.interface == interface)
-    };
-    let left = |address: &&Address| !described(&address.interface);
     let remembered = Remembered {
         tables: content.tables.clone(),
-        addresses: content.addresses.iter().filter(left).cloned().collect(),
+        addresses: left_over(config, found, content),
     };
     difference_within(&remembered, found, &wanted)
+}
+
+/// The addresses that were put there for what is described no more. On the card of a line that is
+/// dynamic now, one is left over once there is another: it may be what the client was given too.
+fn left_over(config: &Config, found: &State, content: &Content) -> BTreeSet<Address> {
+    let put = |address: &Address| content.addresses.contains(address);
+    let others_there = |interface: &str| {
+        let mut there = found.addresses.iter();
+        there.any(|address| address.interface == interface && !put(address))
+    };
+    let kept = |address: &&Address| {
+        let dynamic = |line: &Line| line.dynamic && line.interface == address.interface;
+        config.lines.iter().any(dynamic) && !others_there(&address.interface)
+    };
+    let addresses = content.addresses.iter();
+    addresses
+        .filter(|address| !kept(address))
+        .cloned()
+        .collect()
 }
 
 /// What [`reconcile`] would change now.
@@ -132,7 +162,7 @@ pub async fn plan(
 }
 
 fn compare(config: &Config, verdicts: &Verdicts, found: &State) -> Result<Changes, Error> {
-    let now = resolve(config, found);
+    let now = resolved(config, found);
     let fixed = config.lines.iter().filter(|line| !line.dynamic);
     if let Some(line) = fixed
         .into_iter()

@@ -120,7 +120,9 @@ fn gateway(line: &mut Line, last: Option<Ipv4Addr>, table: u32, found: &State) -
     let held = held(line, found);
     let near = |gateway: Ipv4Addr| held.iter().any(|net| net.contains(&gateway));
     if let Some(described) = line.gateway {
-        let reached = line.onlink || near(described) || !asks_by_arp(line, found);
+        // Whoever is at the other end of a point-to-point link gets all that is sent there.
+        line.onlink |= !near(described) && !asks_by_arp(line, found);
+        let reached = line.onlink || near(described);
         return (!reached).then_some(Lack::Gateway);
     }
     if !asks_by_arp(line, found) {

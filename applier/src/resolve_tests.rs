@@ -125,6 +125,23 @@ fn a_point_to_point_link_needs_no_gateway() {
 }
 
 #[test]
+fn a_gateway_at_the_other_end_of_a_point_to_point_link_is_always_in_reach() {
+    let text = DYNAMIC.replace(
+        "interface = \"eth1\"",
+        "gateway = \"10.9.9.9\"\ninterface = \"eth1\"",
+    );
+    let config = Config::parse(&text, "dynamic.toml").unwrap();
+    let mut found = leased(&[("eth1", "100.64.1.2/24")], &[]);
+    assert_eq!(
+        resolve(&config, &found).lacking.get("dsl1"),
+        Some(&Lack::Gateway)
+    );
+    found.links.get_mut("eth1").unwrap().arp = false;
+    let now = resolve(&config, &found);
+    assert!(now.config.lines[0].onlink && !now.lacking.contains_key("dsl1"));
+}
+
+#[test]
 fn an_address_that_the_lan_has_too_is_no_use() {
     let found = leased(&[("eth1", "192.0.2.77/24")], &[("eth1", "192.0.2.1")]);
     assert_eq!(first(&found).2, Some(Lack::Room));

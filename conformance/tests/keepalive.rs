@@ -4,15 +4,70 @@
 mod stage;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::UdpSocket;
+use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use multiwan_conformance::configuration::TWO_LINES;
+use multiwan_kernel::packet::{self, PacketSocket};
 use multiwan_lab::{Fault, sandbox};
+use nix::net::if_::if_nametoindex;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use pnet::packet::arp::{ArpOperations, ArpPacket};
+use pnet::packet::ethernet::EthernetPacket;
 use stage::{Stage, run};
+
+const POINT_TO_POINT: &str = r#"
+[lan]
+interface = "eth0"
+address   = "192.0.2.1/24"
+
+[[line]]
+name      = "ppp"
+interface = "ppp0"
+address   = "198.51.100.2/32"
+
+[[line]]
+name      = "dsl2"
+interface = "eth2"
+address   = "203.0.113.2/24"
+gateway   = "203.0.113.1"
+
+[keepalive]
+interval  = "200ms"
+targets   = ["198.18.0.53"]
+"#;
+
+/// There is no gateway that could be asked, and the link stays up.
+#[test]
+fn a_target_beyond_a_point_to_point_link_tells_a_dead_provider() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::new(sandbox, POINT_TO_POINT);
+        stage.play_applied((1, 0), |lab| {
+            let mut command = stage.multiwan("keepalive");
+            let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines();
+            let mut hears = |what: &str| {
+                let about = |line: &String| line.contains("ppp") && line.contains("to=");
+                let line = said.by_ref().map(Result::unwrap).find(about).unwrap();
+                assert!(line.contains(what), "{what}: {line}");
+            };
+            lab.break_line(0, Fault::Upstream).unwrap();
+            hears("to=suspect");
+            hears("no target answers");
+            lab.repair(0).unwrap();
+            hears("to=up");
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        });
+    });
+}
+
+/// For what takes no time but on a machine that stalls.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_gateway_that_does_not_answer_the_kernel_is_asked_at_once() {
@@ -25,13 +80,14 @@ fn a_gateway_that_does_not_answer_the_kernel_is_asked_at_once() {
         let stage = Stage::new(sandbox, &toml);
         stage.play_applied((1, 0), |lab| {
             run(Command::new("ping").args(["-c", "1", "-I", "eth1", "198.51.100.1"]));
+            let replies = ArpReplies::on("eth1");
             let mut command = stage.multiwan("keepalive");
             let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
             let began = Instant::now();
             let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines();
             assert!(said.any(|line| line.unwrap().contains("watching")));
-            // Let the first probe be answered: with the cable out at once it would not be.
-            thread::sleep(Duration::from_millis(200));
+            // The first probe's. With the cable out at once there would be none.
+            replies.wait_for([198, 51, 100, 1].into());
             lab.break_line(0, Fault::Silent).unwrap();
             let probe = ["change", "198.51.100.1", "dev", "eth1", "nud", "probe"];
             run(Command::new("ip").arg("neigh").args(probe));
@@ -83,6 +139,46 @@ fn a_name_server_beyond_the_gateway_tells_a_dead_provider() {
             );
         });
     });
+}
+
+/// The ARP replies that come in on a card.
+struct ArpReplies(PacketSocket);
+
+impl ArpReplies {
+    fn on(card: &str) -> Self {
+        Self(PacketSocket::open(if_nametoindex(card).unwrap(), packet::ARP).unwrap())
+    }
+
+    /// Waits for one from that address.
+    fn wait_for(&self, sender: Ipv4Addr) {
+        let deadline = Instant::now() + DEADLINE;
+        let mut frame = [0; 64];
+        let is_it = |frame: &[u8]| {
+            ArpPacket::new(&frame[EthernetPacket::minimum_packet_size()..]).is_some_and(|arp| {
+                arp.get_operation() == ArpOperations::Reply && arp.get_sender_proto_addr() == sender
+            })
+        };
+        loop {
+            match self.0.receive(&mut frame) {
+                Ok(_) if is_it(&frame) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    assert!(
+                        !left.is_zero(),
+                        "no ARP reply from {sender} in {DEADLINE:?}"
+                    );
+                    let timeout = PollTimeout::try_from(left).unwrap();
+                    poll(
+                        &mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)],
+                        timeout,
+                    )
+                    .unwrap();
+                }
+                Err(error) => panic!("hearing ARP: {error}"),
+            }
+        }
+    }
 }
 
 /// How many ICMP errors the router has sent that say "unreachable" (`OutDestUnreachs`).

@@ -235,6 +235,55 @@ fn connections() {
     });
 }
 
+/// A datagram is counted in one chain before and after the rules of another are replaced.
+#[test]
+fn counters_of_other_chains_go_on() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        let mut table = router();
+        let mut output = Chain::base("output", Base::new(Kind::Filter, Hook::Output, -150));
+        output.rule([Statement::Counter(Counter::default())]);
+        table.chains.push(output);
+        netfilter.replace(&table).expect("replaceable");
+        loopback_up();
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let to = socket.local_addr().expect("bound");
+        let send = |netfilter: &mut Netfilter| {
+            socket.send_to(b"x", to).expect("sent");
+            let read = netfilter.read(Family::Ip, "multiwan").expect("readable");
+            read.expect("there")
+        };
+        let before = send(&mut netfilter);
+
+        let mut wanted = before.clone();
+        wanted.chains[0].rules.truncate(3);
+        wanted.chains[0].rules.reverse();
+        let changed = wanted.changed_chains(&before).expect("only rules differ");
+        assert_eq!(changed, [&wanted.chains[0]]);
+        let refill = Transaction::new().refill(&wanted, changed);
+        netfilter.commit(&refill).expect("refillable");
+
+        let after = send(&mut netfilter);
+        assert_eq!(after, wanted);
+        let counter = after.chains[1].rules[0].counter().expect("a counter");
+        assert_eq!(counter.packets, 2);
+
+        // A chain that is not there, or hooked in elsewhere, is no matter of its rules.
+        wanted.chains[0].name = "other".into();
+        assert_eq!(wanted.changed_chains(&before), None);
+        // What the kernel refuses leaves all as it was.
+        let refill = Transaction::new().refill(&wanted, &wanted.chains);
+        let error = netfilter.commit(&refill).expect_err("no such chain");
+        assert!(
+            error.to_string().contains("chain ip multiwan other"),
+            "{error}"
+        );
+        let back = netfilter.read(Family::Ip, "multiwan").expect("readable");
+        assert_eq!(back, Some(after));
+        netfilter.delete(Family::Ip, "multiwan").expect("deletable");
+    });
+}
+
 /// A namespace begins with the device down.
 fn loopback_up() {
     let mut rtnl = Rtnl::open().expect("a socket");

@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run configuration fuzz/corpus/configuration ../fixtures/configs`, in `applier/`.
+//! How to run it is in the README beside.
 #![no_main]
 
 #[path = "../entry.rs"]

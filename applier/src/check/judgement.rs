@@ -4,6 +4,8 @@ use super::facts::{Facts, other};
 use super::{Feature, Finding, Level};
 use crate::clashes::clashes;
 use crate::config::{Config, Established, Line, Spread};
+use crate::difference::Unfeasible;
+use crate::resolve::{Lack, Resolved, resolve};
 use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
 use crate::status::is_applied;
 
@@ -19,10 +21,12 @@ pub fn findings(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
     findings.extend(nftables(config, facts));
     findings.extend(conntrack(facts));
     if let Some(config) = config {
+        let now = resolve(config, &facts.state);
         findings.extend(interfaces(config, facts));
+        findings.extend(lines(&now, facts));
         findings.extend(source_validation(config, facts));
         findings.extend(ipv6(config, facts));
-        findings.extend(others(config, facts));
+        findings.extend(others(&now.config, facts));
     }
     findings.push(keepalive(facts));
     findings
@@ -193,6 +197,57 @@ fn interface(name: &str, absent: Level, facts: &Facts) -> Finding {
             Finding::new(Level::Warning, what, "it was set down")
         }
         Some(_) => Finding::ok(what),
+    }
+}
+
+/// What dynamic lines have now, and what lines lack whose interfaces are there.
+fn lines(now: &Resolved, facts: &Facts) -> Vec<Finding> {
+    let there = |line: &&Line| facts.devices.contains_key(&line.interface);
+    let judge = |line: &Line| {
+        let what = format!("line {}", line.name);
+        let until = "until then the line gets nothing";
+        match now.lacking.get(&line.name) {
+            None if line.dynamic => Some(Finding::new(Level::Ok, what, has(line))),
+            None => None,
+            Some(_) if !line.dynamic => Some(Finding::new(
+                Level::Missing,
+                what,
+                Unfeasible::NoGateway(line.name.clone()).to_string(),
+            )),
+            Some(lack @ Lack::Address) => Some(Finding::new(
+                Level::Warning,
+                what,
+                format!("{lack} yet; its DHCP client or PPP must put one there, {until}"),
+            )),
+            Some(lack @ Lack::Gateway) => Some(Finding::new(
+                Level::Warning,
+                what,
+                format!(
+                    "{lack}; the DHCP client must put a default route there, or write gateway = \
+                     \"…\", {until}"
+                ),
+            )),
+            Some(lack @ Lack::Room) => Some(Finding::new(
+                Level::Warning,
+                what,
+                format!("{lack}; one of the two networks must change, {until}"),
+            )),
+        }
+    };
+    now.config
+        .lines
+        .iter()
+        .filter(there)
+        .filter_map(judge)
+        .collect()
+}
+
+/// `has 100.64.1.2/24 by gateway 100.64.1.1 now`.
+fn has(line: &Line) -> String {
+    let address = line.address.map(|net| net.to_string()).unwrap_or_default();
+    match line.gateway {
+        Some(gateway) => format!("has {address} by gateway {gateway} now"),
+        None => format!("has {address} now, and no gateway: all goes to the other end"),
     }
 }
 

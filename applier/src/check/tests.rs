@@ -8,7 +8,10 @@ use crate::clashes::{Action, ForeignRule};
 use crate::config::Config;
 use crate::desired::desired;
 use crate::kernel::Device;
-use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
+use crate::state::{
+    Address, DeviceSetting, GlobalSetting, Hop, NeighbourSetting, Route, Setting, TABLE_MAIN,
+    Target,
+};
 use crate::verdicts::Verdicts;
 
 const TWO_LINES: &str = include_str!("../../../fixtures/configs/two-lines.toml");
@@ -292,5 +295,72 @@ fn rules_of_others() {
         Level::Warning,
         "beside multiwan",
         "is never reached",
+    );
+}
+
+const DYNAMIC: &str = include_str!("../../../fixtures/configs/dynamic.toml");
+
+/// One of the lines has its lease, the other waits for it.
+#[test]
+fn dynamic_lines_are_told_by_what_they_have_now() {
+    let mut facts = all_there();
+    for link in facts.state.links.values_mut() {
+        link.arp = true;
+    }
+    facts.state.addresses = [Address::new("eth1", "100.64.1.2/24".parse().unwrap())].into();
+    let lines = |facts: &Facts| {
+        let found = findings(Some(&config(DYNAMIC)), facts);
+        let about = found.iter().filter(|one| one.what.starts_with("line "));
+        about.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lines(&facts),
+        [
+            "warning  line dsl1: the device has no gateway within reach; the DHCP client must put \
+             a default route there, or write gateway = \"…\", until then the line gets nothing",
+            "warning  line dsl2: the device has no address yet; its DHCP client or PPP must put \
+             one there, until then the line gets nothing",
+        ]
+    );
+    let hop = Hop {
+        gateway: Some([100, 64, 1, 1].into()),
+        interface: "eth1".to_owned(),
+        onlink: false,
+        weight: 1,
+    };
+    let target = Target::Hops {
+        hops: vec![hop],
+        source: None,
+    };
+    facts.state.routes.push(Route::new(TABLE_MAIN, 100, target));
+    assert_eq!(
+        lines(&facts)[0],
+        "ok       line dsl1: has 100.64.1.2/24 by gateway 100.64.1.1 now"
+    );
+    facts.state.links.get_mut("eth2").unwrap().arp = false;
+    let ppp = Address::new("eth2", "100.64.2.2/32".parse().unwrap());
+    facts.state.addresses.insert(ppp);
+    assert_eq!(
+        lines(&facts)[1],
+        "ok       line dsl2: has 100.64.2.2/32 now, and no gateway: all goes to the other end"
+    );
+    // Of one whose interface is not there, that is said.
+    facts.devices.remove("eth2");
+    assert_eq!(lines(&facts).len(), 1);
+}
+
+#[test]
+fn a_line_that_needs_a_gateway_and_has_none_is_told() {
+    let text = TWO_LINES.replace("gateway   = \"203.0.113.1\"", "");
+    let mut facts = all_there();
+    assert_eq!(found(&text, &facts), []);
+    for link in facts.state.links.values_mut() {
+        link.arp = true;
+    }
+    only(
+        &found(&text, &facts),
+        Level::Missing,
+        "line dsl2",
+        "line dsl2 has no gateway, and its interface",
     );
 }

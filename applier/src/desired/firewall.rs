@@ -30,13 +30,19 @@ pub(crate) const COUNTS_INCOMING: &str = ADOPT;
 /// The chain whose rules count a line's connections that leave.
 pub(crate) const COUNTS_NEW: &str = "postrouting";
 const TELL_TCP: &str = "tell_tcp";
+/// The chain that a line's death changes, and no other: what the others count goes on.
+const DEAD_LINES: &str = "dead_lines";
 
 pub(super) fn firewall(config: &Config, verdicts: &Verdicts) -> Table {
     let mut table = Table::new(Family::Ip, TABLE);
     table.chains = vec![adopt(config)];
-    table.chains.extend(tell_tcp(config));
+    if resets(config) {
+        table
+            .chains
+            .extend([tell_tcp(), dead_lines(config, verdicts)]);
+    }
     table.chains.extend([
-        prerouting(config, verdicts),
+        prerouting(config),
         output(config),
         postrouting(config),
         source_nat(config),
@@ -47,7 +53,7 @@ pub(super) fn firewall(config: &Config, verdicts: &Verdicts) -> Table {
 
 /// Before routing: packets from outside that claim an inside source are refused, and the others
 /// are given their connection's mark. Dead lines' TCP goes no further where it is to be reset.
-fn prerouting(config: &Config, verdicts: &Verdicts) -> Chain {
+fn prerouting(config: &Config) -> Chain {
     let mut chain = base("prerouting", Kind::Filter, Hook::Prerouting, MANGLE);
     for card in cards(config) {
         for source in inside_sources(config) {
@@ -61,6 +67,15 @@ fn prerouting(config: &Config, verdicts: &Verdicts) -> Chain {
     }
     chain.rule([unmarked(config), Verdict::Jump(ADOPT.into()).into()]);
     restore(config, &mut chain);
+    if resets(config) {
+        chain.rule([Verdict::Jump(DEAD_LINES.into()).into()]);
+    }
+    chain
+}
+
+/// What of the dead lines' connections is answered.
+fn dead_lines(config: &Config, verdicts: &Verdicts) -> Chain {
+    let mut chain = Chain::regular(DEAD_LINES);
     for line in to_be_told(config, verdicts) {
         chain.rule(
             [
@@ -86,7 +101,7 @@ fn to_be_told<'a>(
     verdicts: &Verdicts,
 ) -> impl Iterator<Item = &'a Line> + use<'a> {
     let is_up = |line: &&Line| verdicts.is_up(&line.name);
-    let told = resets(config) && config.lines.iter().any(|line| is_up(&line));
+    let told = config.lines.iter().any(|line| is_up(&line));
     let dead: Vec<&Line> = config.lines.iter().filter(|line| !is_up(line)).collect();
     dead.into_iter().filter(move |_| told)
 }
@@ -105,7 +120,7 @@ fn resets(config: &Config) -> bool {
 ///
 /// Before routing, not in the forward chain as usual: `prohibit` in the dead line's table lets
 /// nothing come as far as that.
-fn tell_tcp(config: &Config) -> Option<Chain> {
+fn tell_tcp() -> Chain {
     let mut chain = Chain::regular(TELL_TCP);
     chain.rule([
         Statement::Protocol(Test::Is, Protocol::TCP),
@@ -113,7 +128,7 @@ fn tell_tcp(config: &Config) -> Option<Chain> {
         counter(),
         Statement::Reject(Reject::TcpReset),
     ]);
-    resets(config).then_some(chain)
+    chain
 }
 
 /// The lines' interfaces, each once.

@@ -142,6 +142,25 @@ fn a_dead_line_s_tcp_is_told_where_that_is_asked_for_and_another_line_is_there()
     }
 }
 
+/// What is counted of the lines' connections goes on.
+#[test]
+fn a_verdict_changes_one_chain_of_nftables() {
+    let config = config(&format!("established = \"reset\"\n{TWO_LINES}"));
+    let alive = desired(&config, &Verdicts::default());
+    let one_dead = desired(&config, &dead(&["dsl1"]));
+    let changes = difference(&alive, &one_dead).to_string();
+    let nft = changes.split("EOF").nth(1).unwrap();
+    let told = "
+flush chain ip multiwan dead_lines
+table ip multiwan {
+\tchain dead_lines {
+\t\tiifname != \"eth1\" ct mark & 0x3f00 == 0x100 ip daddr != 198.51.100.0/24 jump tell_tcp
+\t}
+}
+";
+    assert_eq!(nft.trim_start_matches('\''), told);
+}
+
 #[test]
 fn a_pin_is_a_rule_between_the_lines_and_the_balance_table() {
     let text = format!(

@@ -2,7 +2,8 @@
 //! them leaves traffic working and no packet with a source that is not its line's.
 //!
 //! 1. settings, but for forwarding;
-//! 2. interfaces up and new addresses, which bring the routes to the gateways;
+//! 2. interfaces up and new addresses, which bring the routes to the gateways; where an address of
+//!    ours becomes somebody's gateway, or the other way round, what led by it goes before;
 //! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
 //! 4. the balance table without the lines that leave it, so that they get nothing new;
 //! 5. the firewall, in one batch, and the connections of addresses that are gone forgotten;
@@ -22,6 +23,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use multiwan_kernel::nft;
 
@@ -63,6 +65,12 @@ impl Changes {
     }
 }
 
+impl FromIterator<Step> for Changes {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        Self(steps.into_iter().collect())
+    }
+}
+
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|step| writeln!(f, "{step}"))
@@ -93,15 +101,35 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     let left_over = left_over_addresses(remembered, found, wanted);
     steps.extend(settings);
     steps.extend(keep_secondaries(found, wanted, &left_over));
-    steps.extend(links(found, wanted));
-    steps.extend(new_addresses(found, wanted));
     let balance = balance_table(wanted);
-    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted)
+    let leave = leave_balance(found, wanted, balance);
+    let (in_the_way, left_over): (Vec<Address>, Vec<Address>) = left_over
+        .into_iter()
+        .partition(|address| is_gateway(address, &wanted.routes));
+    let ours = tables(&remembered.tables, found, wanted);
+    let led_by = |route: &&Route| {
+        in_the_way.iter().any(|address| suggests(route, address))
+            || (ours.contains(&route.table) && Some(route.table) != balance)
+                && new_addresses(found, wanted)
+                    .any(|new| is_gateway(new, std::slice::from_ref(*route)))
+    };
+    let led_by_them: Vec<Route> = found.routes.iter().filter(led_by).cloned().collect();
+    let makes_way = !led_by_them.is_empty() || !in_the_way.is_empty();
+    if makes_way {
+        // The line that had the address or the gateway gets nothing new from here on.
+        steps.extend(leave.clone());
+        steps.extend(led_by_them.iter().cloned().map(Step::RemoveRoute));
+    }
+    steps.extend(links(found, wanted));
+    steps.extend(new_addresses(found, wanted).cloned().map(Step::AddAddress));
+    steps.extend(in_the_way.into_iter().map(Step::RemoveAddress));
+    let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted, &led_by_them)
         .into_iter()
         .partition(|step| put_into(step, balance));
     steps.extend(own);
-    let leave = leave_balance(found, wanted, balance);
-    steps.extend(leave.clone());
+    if !makes_way {
+        steps.extend(leave.clone());
+    }
     steps.extend(firewall(found, wanted));
     // Forgetting cannot be taken back. Where the address is gone from the router, nothing is lost by
     // it, and no packet may leave with that address once the line is in use again.
@@ -116,13 +144,17 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     steps.extend(
         spread
             .into_iter()
-            .filter(|step| Some(step) != leave.as_ref()),
+            .filter(|step| Some(step) != leave.as_ref())
+            .map(|step| after(step, leave.as_ref())),
     );
     steps.extend(last);
     steps.extend(left_over_rules(found, wanted));
     steps.extend(
         left_over_routes(&remembered.tables, found, wanted)
-            .filter(|step| Some(step) != leave.as_ref()),
+            .filter(|step| Some(step) != leave.as_ref())
+            .filter(
+                |step| !matches!(step, Step::RemoveRoute(route) if led_by_them.contains(route)),
+            ),
     );
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
     steps.extend(last_resort);
@@ -190,14 +222,8 @@ fn links(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
     })
 }
 
-fn new_addresses(found: &State, wanted: &State) -> impl Iterator<Item = Step> {
-    let there = |address: &&Address| found.addresses.contains(address);
-    wanted
-        .addresses
-        .iter()
-        .filter(move |new| !there(new))
-        .cloned()
-        .map(Step::AddAddress)
+fn new_addresses<'a>(found: &'a State, wanted: &'a State) -> impl Iterator<Item = &'a Address> {
+    wanted.addresses.difference(&found.addresses)
 }
 
 fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -> Vec<Address> {
@@ -215,14 +241,38 @@ fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -
         .collect()
 }
 
+/// Whether these routes have a gateway on the address's card that the kernel refuses because of it:
+/// the card's own address, or one for broadcasts (`fib_check_nh` in `net/ipv4/fib_semantics.c`).
+fn is_gateway(address: &Address, routes: &[Route]) -> bool {
+    let net = address.address;
+    let broadcasts = [net.network(), net.broadcast()];
+    let own = |gateway: Ipv4Addr| {
+        gateway == net.addr()
+            || Some(gateway) == address.broadcast
+            || net.prefix_len() < 31 && broadcasts.contains(&gateway)
+    };
+    let mut hops = routes.iter().flat_map(Route::hops);
+    hops.any(|hop| hop.interface == address.interface && hop.gateway.is_some_and(own))
+}
+
+/// Whether the route suggests this address as a source: it goes with it, and does not come back by
+/// itself.
+fn suggests(route: &Route, address: &Address) -> bool {
+    matches!(route.target, Target::Hops { source: Some(source), .. }
+        if source == address.address.addr())
+}
+
 /// Where a left-over address is the first of its network on the interface, the kernel would take
-/// the described one away with it.
+/// those that stay away with it.
 fn keep_secondaries(found: &State, wanted: &State, left_over: &[Address]) -> Vec<Step> {
     let interfaces: BTreeSet<&String> = left_over
         .iter()
         .filter(|old| {
-            wanted.addresses.iter().any(|new| {
-                new.interface == old.interface && new.address.trunc() == old.address.trunc()
+            let mut others = wanted.addresses.iter().chain(&found.addresses);
+            others.any(|other| {
+                other.interface == old.interface
+                    && other.address.trunc() == old.address.trunc()
+                    && !left_over.contains(other)
             })
         })
         .map(|old| &old.interface)
@@ -254,14 +304,16 @@ fn asks_for(step: &Step, table: Option<u32>) -> bool {
     matches!(step, Step::AddRule(rule) if Some(rule.table) == table)
 }
 
-fn routes(found: &State, wanted: &State) -> Vec<Step> {
+/// Puts what is not there, or is among those that are `gone` by then.
+fn routes(found: &State, wanted: &State, gone: &[Route]) -> Vec<Step> {
     // What refuses comes before what leads somewhere, so that a table is never without an answer.
     let (leading, refusing): (Vec<&Route>, Vec<&Route>) = wanted
         .routes
         .iter()
         .partition(|route| !route.hops().is_empty());
     let put = |route: &Route| {
-        let there = found.routes.iter().find(|there| there.same_place(route));
+        let mut held = found.routes.iter().filter(|there| !gone.contains(there));
+        let there = held.find(|there| there.same_place(route));
         (there != Some(route)).then(|| Step::PutRoute {
             route: route.clone(),
             instead_of: there.cloned(),
@@ -309,6 +361,25 @@ fn leave_balance(found: &State, wanted: &State, balance: Option<u32>) -> Option<
         route,
         instead_of: Some(old),
     })
+}
+
+/// The step that puts a route, where another was put in that place, or taken from it, meanwhile.
+fn after(step: Step, before: Option<&Step>) -> Step {
+    let (Step::PutRoute { route, .. }, Some(before)) = (&step, before) else {
+        return step;
+    };
+    let (place, left) = match before {
+        Step::RemoveRoute(gone) => (gone, None),
+        Step::PutRoute { route: put, .. } => (put, Some(put.clone())),
+        _ => return step,
+    };
+    if !place.same_place(route) {
+        return step;
+    }
+    Step::PutRoute {
+        route: route.clone(),
+        instead_of: left,
+    }
 }
 
 fn firewall(found: &State, wanted: &State) -> Option<Step> {

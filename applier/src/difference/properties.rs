@@ -10,12 +10,15 @@ use proptest::prelude::*;
 use super::{Remembered, Step, difference, difference_within};
 use crate::config::{Config, Established, Keepalive, Kernel, Lan, Line, Spread};
 use crate::desired::desired;
-use crate::state::{DeviceSetting, GlobalSetting, Link, Rule, Setting, State, TABLE_MAIN};
+use crate::state::{
+    DeviceSetting, GlobalSetting, Link, Route, Rule, Setting, State, TABLE_MAIN, Target,
+};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// Up to six lines on up to three cards, each up or dead, with or without a LAN.
 fn situation() -> impl Strategy<Value = State> {
-    let line = (0..3_u8, 1..9_u16, any::<bool>(), any::<bool>(), 1..4_u8);
+    // One of three places is the gateway's, another the router's.
+    let line = (0..3_u8, 1..9_u16, any::<bool>(), any::<bool>(), 0..6_u8);
     (
         prop::collection::btree_map(1..8_u8, line, 1..6),
         any::<bool>(),
@@ -36,9 +39,14 @@ fn situation() -> impl Strategy<Value = State> {
                     number: *number,
                     interface: format!("eth{card}"),
                     dynamic: false,
-                    address: Some(net(10, *number, host + 1)),
+                    address: Some(net(10, *number, 1 + host / 2)),
                     broadcast: None,
-                    gateway: Some(Ipv4Addr::new(10, 0, *number, 1)),
+                    gateway: Some(Ipv4Addr::new(
+                        10,
+                        0,
+                        *number,
+                        1 + (1 + host % 2 + host / 2) % 3,
+                    )),
                     onlink: false,
                     weight: *weight,
                     backup: *backup,
@@ -130,7 +138,21 @@ fn execute(state: &mut State, step: &Step) {
             state.links.get_mut(interface).expect("a known link").up = *up;
         }
         Step::AddAddress(address) => assert!(state.addresses.insert(address.clone()), "{step}"),
-        Step::RemoveAddress(address) => assert!(state.addresses.remove(address), "{step}"),
+        Step::RemoveAddress(address) => {
+            assert!(state.addresses.remove(address), "{step}");
+            // The kernel would, without a word, and would not bring it back.
+            let source = address.address.addr();
+            let mut there = state.addresses.iter();
+            let elsewhere = there.any(|other| other.address.addr() == source);
+            let led_by = |route: &Route| match route.target {
+                Target::Hops { source: its, .. } => its == Some(source),
+                _ => false,
+            };
+            assert!(
+                elsewhere || !state.routes.iter().any(led_by),
+                "{step} takes a route along"
+            );
+        }
         Step::PutRoute { route, .. } => {
             for hop in route.hops() {
                 let mut networks = state
@@ -139,8 +161,23 @@ fn execute(state: &mut State, step: &Step) {
                     .filter(|a| a.interface == hop.interface);
                 let gateway = hop.gateway.expect("a gateway");
                 assert!(
+                    networks.clone().all(|a| a.address.addr() != gateway),
+                    "{gateway} is local: {step}"
+                );
+                assert!(
                     networks.any(|a| a.address.contains(&gateway)),
                     "no way to {gateway}"
+                );
+            }
+            if let Target::Hops {
+                source: Some(source),
+                ..
+            } = route.target
+            {
+                let mut own = state.addresses.iter().map(|a| a.address.addr());
+                assert!(
+                    own.any(|address| address == source),
+                    "{source} is not local: {step}"
                 );
             }
             match state

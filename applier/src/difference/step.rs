@@ -44,7 +44,8 @@ pub enum Step {
     AddRule(Rule),
     /// Takes a rule away.
     RemoveRule(Rule),
-    /// Puts, replaces or removes the table of nftables, in one batch.
+    /// Puts, replaces or removes the table of nftables, in one batch; where only rules differ, those
+    /// of their chains, so that the counters of the others go on.
     Firewall {
         /// The table before.
         from: Option<nft::Table>,
@@ -157,6 +158,20 @@ fn firewall(
     to: Option<&nft::Table>,
 ) -> fmt::Result {
     writeln!(f, "nft -f - <<'EOF'")?;
+    let changed = from.zip(to).and_then(|(from, to)| to.changed_chains(from));
+    if let (Some(chains), Some(table)) = (changed, to) {
+        let mut filled = nft::Table::new(table.family, table.name.as_str());
+        for chain in chains {
+            writeln!(
+                f,
+                "flush chain {} {} {}",
+                table.family, table.name, chain.name
+            )?;
+            filled.chains.push(chain.clone());
+        }
+        writeln!(f, "{}", filled.to_string().trim_end())?;
+        return f.write_str("EOF");
+    }
     if from.is_some() {
         writeln!(f, "delete table ip {}", crate::desired::TABLE)?;
     }

@@ -1,10 +1,10 @@
-//! What is asked of targets beyond the gateway, as frames to the gateway's hardware address: finds
-//! the provider dead behind a live modem, and alive again, whatever the routing tables say.
+//! What is asked of targets beyond the gateway, as packets to the gateway's hardware address, or to
+//! whoever is at the other end of a point-to-point link: finds the provider dead behind a live modem,
+//! and alive again, whatever the routing tables say.
 
 use std::net::Ipv4Addr;
 
 use libc::sock_filter;
-use pnet::util::MacAddr;
 
 use super::echo::Echo;
 use super::ip::{self, Way};
@@ -15,8 +15,6 @@ use crate::config::Target;
 /// What is asked beyond the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Questions {
-    /// Hardware address of the line's device.
-    pub(super) own: MacAddr,
     /// IPEi.
     pub(super) source: Ipv4Addr,
     /// Who is asked; one answer is enough.
@@ -27,26 +25,24 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    /// The frames that ask each target, through the gateway.
-    pub(super) fn frames(&self, gateway: MacAddr, sequence: u16) -> impl Iterator<Item = Vec<u8>> {
+    /// The packets that ask each target.
+    pub(super) fn packets(&self, sequence: u16) -> impl Iterator<Item = Vec<u8>> {
         self.targets.iter().map(move |target| {
             let way = Way {
-                own: self.own,
-                gateway,
                 source: self.source,
                 target: target.address(),
             };
             match target {
-                Target::Echo(_) => self.echo.frame(way, sequence),
-                Target::Tcp(server) => self.syn.frame(way, server.port()),
-                Target::Dns(_) => self.query.frame(way),
+                Target::Echo(_) => self.echo.packet(way, sequence),
+                Target::Tcp(server) => self.syn.packet(way, server.port()),
+                Target::Dns(_) => self.query.packet(way),
             }
         })
     }
 
-    /// Whether a received frame is a target's answer.
-    pub(super) fn is_answer(&self, frame: &[u8]) -> bool {
-        let Some(received) = ip::read(frame) else {
+    /// Whether a received packet is a target's answer.
+    pub(super) fn is_answer(&self, packet: &[u8]) -> bool {
+        let Some(received) = ip::read(packet) else {
             return false;
         };
         let answers = |target: &Target| match *target {

@@ -1,17 +1,15 @@
 use std::net::SocketAddrV4;
 
 use super::super::filter::run;
-use super::super::ip::{ETHERNET, IP};
+use super::super::ip::IP;
 use super::*;
 
-const MODEM: MacAddr = MacAddr(2, 0, 0, 0, 0, 2);
 const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
-const BODY: usize = ETHERNET + IP;
+const BODY: usize = IP;
 
 fn asking(targets: impl IntoIterator<Item = Target>) -> Questions {
     Questions {
-        own: MacAddr(2, 0, 0, 0, 0, 1),
         source: SOURCE,
         targets: targets.into_iter().collect(),
         echo: Echo { identifier: 0x1234 },
@@ -33,36 +31,36 @@ fn kinds() -> [Target; 3] {
 }
 
 fn question(target: Target) -> Vec<u8> {
-    asking([target]).frames(MODEM, 7).next().unwrap()
+    asking([target]).packets(7).next().unwrap()
 }
 
-/// The frame with which a target answers, with so many words of IP options.
+/// The packet with which a target answers, with so many words of IP options.
 fn answer(target: Target, options: usize) -> Vec<u8> {
     let request = question(target);
-    let mut frame = request[..BODY].to_vec();
-    frame.extend(vec![1; 4 * options]);
-    frame.extend(&request[BODY..]);
-    frame[ETHERNET] = 0x45 + u8::try_from(options).unwrap();
-    frame[ETHERNET + 12..ETHERNET + 16].copy_from_slice(&TARGET.octets());
-    frame[ETHERNET + 16..ETHERNET + 20].copy_from_slice(&SOURCE.octets());
+    let mut packet = request[..BODY].to_vec();
+    packet.extend(vec![1; 4 * options]);
+    packet.extend(&request[BODY..]);
+    packet[0] = 0x45 + u8::try_from(options).unwrap();
+    packet[12..16].copy_from_slice(&TARGET.octets());
+    packet[16..20].copy_from_slice(&SOURCE.octets());
     let body = BODY + 4 * options;
     match target {
-        Target::Echo(_) => frame[body] = 0,
+        Target::Echo(_) => packet[body] = 0,
         Target::Tcp(_) | Target::Dns(_) => {
-            frame.copy_within(body..body + 2, body + 2);
-            frame[body..body + 2].copy_from_slice(&request[BODY + 2..BODY + 4]);
+            packet.copy_within(body..body + 2, body + 2);
+            packet[body..body + 2].copy_from_slice(&request[BODY + 2..BODY + 4]);
         }
     }
     match target {
         // SYN/ACK.
-        Target::Tcp(_) => frame[body + 13] = 0x12,
+        Target::Tcp(_) => packet[body + 13] = 0x12,
         // A response that refuses.
-        Target::Dns(_) => frame[body + 10..body + 12].copy_from_slice(&[0x81, 0x05]),
+        Target::Dns(_) => packet[body + 10..body + 12].copy_from_slice(&[0x81, 0x05]),
         Target::Echo(_) => {}
     }
-    let total = u16::try_from(frame.len() - ETHERNET).unwrap();
-    frame[ETHERNET + 2..ETHERNET + 4].copy_from_slice(&total.to_be_bytes());
-    frame
+    let total = u16::try_from(packet.len()).unwrap();
+    packet[2..4].copy_from_slice(&total.to_be_bytes());
+    packet
 }
 
 /// RFC 1071 over what already holds its checksum: nothing is left.
@@ -76,22 +74,21 @@ fn left(bytes: &[u8]) -> u16 {
 }
 
 /// What TCP and UDP sum up: both addresses, the protocol and the length before the body.
-fn with_pseudo_header(frame: &[u8]) -> Vec<u8> {
-    let mut bytes = frame[ETHERNET + 12..BODY].to_vec();
-    bytes.extend([0, frame[ETHERNET + 9]]);
-    bytes.extend(u16::try_from(frame.len() - BODY).unwrap().to_be_bytes());
-    bytes.extend(&frame[BODY..]);
+fn with_pseudo_header(packet: &[u8]) -> Vec<u8> {
+    let mut bytes = packet[12..BODY].to_vec();
+    bytes.extend([0, packet[9]]);
+    bytes.extend(u16::try_from(packet.len() - BODY).unwrap().to_be_bytes());
+    bytes.extend(&packet[BODY..]);
     bytes
 }
 
 #[test]
 fn asks_with_right_checksums() {
     for target in kinds() {
-        let frame = question(target);
-        assert_eq!(frame[..14], [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0]);
-        assert_eq!(left(&frame[ETHERNET..BODY]), 0, "{target}");
-        assert_eq!(frame[ETHERNET + 12..ETHERNET + 16], SOURCE.octets());
-        assert_eq!(frame[ETHERNET + 16..BODY], TARGET.octets());
+        let packet = question(target);
+        assert_eq!(left(&packet[..BODY]), 0, "{target}");
+        assert_eq!(packet[12..16], SOURCE.octets());
+        assert_eq!(packet[16..BODY], TARGET.octets());
     }
     let [echo, syn, query] = kinds().map(question);
     assert_eq!(left(&echo[BODY..]), 0);
@@ -110,8 +107,8 @@ fn asks_with_right_checksums() {
 fn each_target_is_asked() {
     let other = Ipv4Addr::new(192, 0, 2, 54);
     let asked: Vec<_> = asking(kinds().into_iter().chain([Target::Echo(other)]))
-        .frames(MODEM, 1)
-        .map(|frame| (frame[ETHERNET + 9], frame[ETHERNET + 19]))
+        .packets(1)
+        .map(|packet| (packet[9], packet[19]))
         .collect();
     assert_eq!(asked, [(1, 53), (6, 53), (17, 53), (1, 54)]);
 }
@@ -128,8 +125,12 @@ fn hears_its_targets_and_nobody_else() {
     ]) {
         let asking = [asking([target]), asking(kinds())];
         for questions in &asking {
-            let hears =
-                |frame: &[u8]| (run(&questions.filter(), frame), questions.is_answer(frame));
+            let hears = |packet: &[u8]| {
+                (
+                    run(&questions.filter(), packet),
+                    questions.is_answer(packet),
+                )
+            };
             for options in [0, 1, 10] {
                 let heard = hears(&answer(target, options));
                 assert_eq!(
@@ -140,18 +141,15 @@ fn hears_its_targets_and_nobody_else() {
             }
             assert!(!hears(&question(target)).1, "{target}: its own question");
             let spoilt = |place: usize| {
-                let mut frame = answer(target, 0);
-                frame[place] ^= 1;
-                frame
+                let mut packet = answer(target, 0);
+                packet[place] ^= 1;
+                packet
             };
             // From another address, to another address: the filter lets it through, the parser not.
-            for place in [ETHERNET + 15, ETHERNET + 19] {
+            for place in [15, 19] {
                 assert!(!hears(&spoilt(place)).1, "{target}, byte {place}");
             }
-            // Another ethertype, a later fragment.
-            for place in [13, ETHERNET + 7] {
-                assert_eq!(hears(&spoilt(place)).0, 0, "{target}, byte {place}");
-            }
+            assert_eq!(hears(&spoilt(7)).0, 0, "{target}, a later fragment");
             for place in spoilt_places.iter().map(|place| BODY + place) {
                 assert_eq!(hears(&spoilt(place)), (0, false), "{target}, byte {place}");
             }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use pnet::util::MacAddr;
 
 use super::arp::Question;
 use super::line::Fault;
+use super::probe::{Asked, OtherEnd};
 use crate::config::Line;
 use crate::kernel::asks_by_arp;
 use crate::resolve::Lack;
@@ -22,8 +23,10 @@ pub(super) struct Devices {
 struct Link {
     name: String,
     flags: LinkFlags,
-    /// Where the device speaks ARP.
+    /// Where the device is an Ethernet.
     hardware: Option<MacAddr>,
+    /// Whether it asks by ARP whom a packet is for.
+    arp: bool,
 }
 
 /// What a line's device allows at present.
@@ -35,9 +38,8 @@ pub(super) enum Outlook {
     Carries {
         /// The device's index.
         index: u32,
-        /// What is asked there; nothing where there is no ARP or no gateway, and the driver's
-        /// word must do.
-        question: Option<Question>,
+        /// Who is asked there; nobody where a gateway is missing that must be there.
+        asked: Option<Asked>,
     },
 }
 
@@ -63,14 +65,16 @@ impl Devices {
                 LinkAttribute::IfName(name) => Some(name.clone()),
                 _ => None,
             })?;
-        let asks = asks_by_arp(message);
+        let ethernet = message.header.link_layer_type == LinkLayerType::Ether;
         let hardware = message
             .attributes
             .iter()
             .find_map(|attribute| match attribute {
-                LinkAttribute::Address(address) if asks => <[u8; 6]>::try_from(address.as_slice())
-                    .ok()
-                    .map(MacAddr::from),
+                LinkAttribute::Address(address) if ethernet => {
+                    <[u8; 6]>::try_from(address.as_slice())
+                        .ok()
+                        .map(MacAddr::from)
+                }
                 _ => None,
             });
         let index = message.header.index;
@@ -80,6 +84,7 @@ impl Devices {
                 name,
                 flags: message.header.flags,
                 hardware,
+                arp: asks_by_arp(message),
             },
         );
         Some(index)
@@ -138,15 +143,21 @@ impl Devices {
         if let Some(lack) = lack {
             return Outlook::Faulty(Fault::Lacks(lack));
         }
-        let question = match (link.hardware, line.address, line.gateway) {
-            (Some(own), Some(address), Some(gateway)) => Some(Question {
-                own,
+        let asked = match (line.address, line.gateway, link.hardware) {
+            (Some(address), Some(gateway), Some(own)) if link.arp => {
+                Some(Asked::Gateway(Question {
+                    own,
+                    source: address.addr(),
+                    gateway,
+                }))
+            }
+            (Some(address), _, hardware) if !link.arp => Some(Asked::OtherEnd(OtherEnd {
                 source: address.addr(),
-                gateway,
-            }),
+                hardware,
+            })),
             _ => None,
         };
-        Outlook::Carries { index, question }
+        Outlook::Carries { index, asked }
     }
 }
 

@@ -60,9 +60,11 @@ fn a_device_comes_loses_its_carrier_goes_down_and_goes() {
         devices.take(&RouteNetlinkMessage::NewLink(link(flags)));
         match (devices.outlook(&fixed(), None), fault) {
             (Outlook::Faulty(found), Some(expected)) => assert_eq!(found, expected),
-            (Outlook::Carries { index, question }, None) => {
+            (Outlook::Carries { index, asked }, None) => {
                 assert_eq!(index, INDEX);
-                let question = question.expect("Ethernet with a gateway asks");
+                let Some(Asked::Gateway(question)) = asked else {
+                    panic!("Ethernet with a gateway asks: {asked:?}");
+                };
                 assert_eq!(question.own, MacAddr::from(OWN));
                 assert_eq!(question.source, Ipv4Addr::new(198, 51, 100, 2));
                 assert_eq!(question.gateway, Ipv4Addr::new(198, 51, 100, 1));
@@ -92,18 +94,28 @@ fn a_port_that_leaves_its_bridge_is_not_gone() {
 }
 
 #[test]
-fn without_arp_or_gateway_the_driver_is_believed() {
-    let believed = Outlook::Carries {
+fn without_arp_whoever_is_at_the_other_end_is_asked() {
+    let carries = |asked| Outlook::Carries {
         index: INDEX,
-        question: None,
+        asked,
+    };
+    let other_end = |hardware| {
+        carries(Some(Asked::OtherEnd(OtherEnd {
+            source: Ipv4Addr::new(198, 51, 100, 2),
+            hardware,
+        })))
     };
     let mut devices = Devices::default();
     devices.take(&RouteNetlinkMessage::NewLink(link(RUNNING)));
-    assert_eq!(devices.outlook(&line(None, None), None), believed);
-    devices.take(&RouteNetlinkMessage::NewLink(link(
-        RUNNING | LinkFlags::Noarp,
-    )));
-    assert_eq!(devices.outlook(&fixed(), None), believed);
+    assert_eq!(devices.outlook(&line(None, None), None), carries(None));
+    let mut without = link(RUNNING | LinkFlags::Noarp);
+    devices.take(&RouteNetlinkMessage::NewLink(without.clone()));
+    // As the kernel addresses frames there.
+    let own = Some(MacAddr::from(OWN));
+    assert_eq!(devices.outlook(&fixed(), None), other_end(own));
+    without.header.link_layer_type = LinkLayerType::Ppp;
+    devices.take(&RouteNetlinkMessage::NewLink(without));
+    assert_eq!(devices.outlook(&fixed(), None), other_end(None));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use pnet::packet::icmp::{self, IcmpPacket, IcmpTypes};
 use pnet::packet::ip::IpNextHeaderProtocols;
 
 use super::filter::{EQUAL, LOAD_BYTE, LOAD_HALF_X, RETURN, op};
-use super::ip::{self, ETHERNET, Received, Way};
+use super::ip::{self, Received, Way};
 
 const ICMP: usize = MutableEchoRequestPacket::minimum_packet_size();
 /// Tells an administrator who looks at a capture whose echo it is.
@@ -21,7 +21,7 @@ pub(super) struct Echo {
 }
 
 impl Echo {
-    pub(super) fn frame(self, way: Way, sequence: u16) -> Vec<u8> {
+    pub(super) fn packet(self, way: Way, sequence: u16) -> Vec<u8> {
         let mut body = [0; ICMP + PAYLOAD.len()];
         let mut echo = MutableEchoRequestPacket::new(&mut body).expect("it fits");
         echo.set_icmp_type(IcmpTypes::EchoRequest);
@@ -30,7 +30,7 @@ impl Echo {
         echo.set_payload(PAYLOAD);
         let checksum = icmp::checksum(&IcmpPacket::new(echo.packet()).expect("it is longer"));
         echo.set_checksum(checksum);
-        ip::frame(way, IpNextHeaderProtocols::Icmp, &body)
+        ip::packet(way, IpNextHeaderProtocols::Icmp, &body)
     }
 
     /// Whether what a target sent is its answer.
@@ -44,14 +44,13 @@ impl Echo {
 
     /// The part of a filter that accepts our echo replies, from whomever.
     pub(super) fn filter(self) -> [sock_filter; 7] {
-        const START: u32 = ETHERNET as u32;
         [
-            op(LOAD_BYTE, START + 9, 0, 0),
+            op(LOAD_BYTE, 9, 0, 0),
             op(EQUAL, u32::from(IpNextHeaderProtocols::Icmp.0), 0, 5),
             // Type and code of an echo reply are both 0.
-            op(LOAD_HALF_X, START, 0, 0),
+            op(LOAD_HALF_X, 0, 0, 0),
             op(EQUAL, 0, 0, 3),
-            op(LOAD_HALF_X, START + 4, 0, 0),
+            op(LOAD_HALF_X, 4, 0, 0),
             op(EQUAL, u32::from(self.identifier), 0, 1),
             op(RETURN, u32::MAX, 0, 0),
         ]

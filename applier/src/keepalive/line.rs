@@ -12,6 +12,9 @@
 //!      │                                 └─────────────────┤
 //!      └── no carrier, down, gone: at once, from anywhere ─┘
 //! ```
+//!
+//! An address that was only renewed is no death to remember: the line is up again at once, and as
+//! trusted as before.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -26,6 +29,8 @@ pub(super) type Moment = Duration;
 
 /// A line that dies again so soon after its return has relapsed.
 pub(super) const RELAPSE_WITHIN: Duration = Duration::from_secs(60);
+/// A device that has its address back so soon had it renewed, which says nothing against the line.
+pub(super) const RENEWED_WITHIN: Duration = Duration::from_secs(1);
 /// The longest that a relapsing line is held back, unless one interval is longer.
 pub(super) const LONGEST_HOLD: Duration = Duration::from_secs(60);
 
@@ -99,6 +104,8 @@ pub(super) enum Silence {
     Gateway(Ipv4Addr),
     /// All targets beyond a gateway that itself answers.
     Targets(Ipv4Addr),
+    /// All targets beyond a point-to-point link, at the other end of which nobody is asked.
+    Beyond,
 }
 
 impl fmt::Display for Silence {
@@ -108,6 +115,7 @@ impl fmt::Display for Silence {
             Self::Targets(gateway) => {
                 write!(f, "gateway {gateway} answers, but no target beyond it does")
             }
+            Self::Beyond => f.write_str("no target answers"),
         }
     }
 }
@@ -168,7 +176,17 @@ pub(super) struct Line {
     fault: Option<Fault>,
     /// Unanswered probes while suspect, answered ones while returning.
     in_a_row: u32,
+    standing: Standing,
+    /// What it was before the device lost its address or gateway, which may come back at once.
+    before_loss: Option<Standing>,
+}
+
+/// What is held against a line, or for it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    /// When it last came back.
     returned: Option<Moment>,
+    /// How often in a row it died soon after.
     relapses: u32,
 }
 
@@ -181,8 +199,8 @@ impl Line {
             since: now,
             fault: None,
             in_a_row: 0,
-            returned: None,
-            relapses: 0,
+            standing: Standing::default(),
+            before_loss: None,
         }
     }
 
@@ -199,10 +217,11 @@ impl Line {
     /// How long the line must answer without a miss before it is used again: nothing at a first
     /// return, then two intervals, doubling with each relapse up to [`LONGEST_HOLD`].
     pub(super) fn hold(&self) -> Duration {
-        if self.relapses == 0 {
+        let relapses = self.standing.relapses;
+        if relapses == 0 {
             return Duration::ZERO;
         }
-        let factor = 1u32.checked_shl(self.relapses).unwrap_or(u32::MAX);
+        let factor = 1u32.checked_shl(relapses).unwrap_or(u32::MAX);
         let longest = LONGEST_HOLD.max(self.policy.interval);
         self.policy.interval.saturating_mul(factor).min(longest)
     }
@@ -211,10 +230,7 @@ impl Line {
     pub(super) fn step(&mut self, now: Moment, input: Input) -> Option<Change> {
         match input {
             Input::Unusable(fault) => self.unusable(now, fault),
-            Input::Usable => {
-                self.fault = None;
-                None
-            }
+            Input::Usable => self.usable(now),
             // A frame that was still queued when the device went down proves nothing.
             Input::Answered | Input::Missed(_) if self.fault.is_some() => None,
             Input::Answered => self.answered(now),
@@ -226,7 +242,22 @@ impl Line {
         if self.fault.replace(fault) == Some(fault) {
             return None;
         }
+        let lacks = matches!(fault, Fault::Lacks(Lack::Address | Lack::Gateway));
+        // A gateway may come back later than the address does.
+        let before = match self.state.verdict() {
+            Verdict::Up => Some(self.standing),
+            Verdict::Dead => self.before_loss,
+        };
+        self.before_loss = before.filter(|_| lacks);
         Some(self.fall(now, fault.to_string()))
+    }
+
+    fn usable(&mut self, now: Moment) -> Option<Change> {
+        self.fault = None;
+        let dead_for = now.saturating_sub(self.since);
+        let before = self.before_loss.take();
+        self.standing = before.filter(|_| dead_for <= RENEWED_WITHIN)?;
+        Some(self.enter(now, State::Up, "the device's address was renewed".into()))
     }
 
     fn answered(&mut self, now: Moment) -> Option<Change> {
@@ -293,20 +324,21 @@ impl Line {
             1 => "answers again".into(),
             count => format!("answers again: {} in a row", answers(count)),
         };
-        self.returned = Some(now);
+        self.standing.returned = Some(now);
         self.enter(now, State::Up, reason)
     }
 
     fn fall(&mut self, now: Moment, reason: String) -> Change {
         if self.state.verdict() == Verdict::Up {
-            let relapsed = self
-                .returned
-                .take()
-                .is_some_and(|at| now.saturating_sub(at) <= RELAPSE_WITHIN);
-            self.relapses = if relapsed {
-                self.relapses.saturating_add(1)
-            } else {
-                0
+            let Standing { returned, relapses } = self.standing;
+            let relapsed = returned.is_some_and(|at| now.saturating_sub(at) <= RELAPSE_WITHIN);
+            self.standing = Standing {
+                returned: None,
+                relapses: if relapsed {
+                    relapses.saturating_add(1)
+                } else {
+                    0
+                },
             };
         }
         self.enter(now, State::Dead, reason)

@@ -86,6 +86,7 @@ fn every_state_meets_every_input() {
         }
         for fault in faults {
             let mut line = line.clone();
+            let before = line.state();
             let change = line
                 .step(ms(2), Input::Unusable(fault))
                 .expect("a fault is told");
@@ -100,8 +101,12 @@ fn every_state_meets_every_input() {
             assert_eq!(line.step(ms(4), MISSED), None);
             assert_eq!(line.state(), Dead);
             line.step(ms(5), Usable);
-            line.step(ms(6), Answered);
-            assert_eq!(line.state(), Returning, "after {fault:?} is over");
+            let renewed = fault == Fault::Lacks(Lack::Address) && before.verdict() == Verdict::Up;
+            if !renewed {
+                line.step(ms(6), Answered);
+            }
+            let expected = if renewed { Up } else { Returning };
+            assert_eq!(line.state(), expected, "{before}, after {fault:?} is over");
         }
     }
 }
@@ -264,6 +269,49 @@ fn a_long_interval_is_not_cut_by_the_cap() {
     assert_eq!(line.hold(), Duration::from_secs(300));
 }
 
+/// As a DHCP client does it that takes the address away and puts it there again, the route later.
+#[test]
+fn a_renewed_address_is_not_held_against_a_line() {
+    let lost = Input::Unusable(Fault::Lacks(Lack::Address));
+    let no_gateway = Input::Unusable(Fault::Lacks(Lack::Gateway));
+    let line = play(
+        POLICY,
+        &[
+            (0, lost, Dead),
+            (200, no_gateway, Dead),
+            (800, Usable, Up),
+            (9000, lost, Dead),
+            (9900, Usable, Up),
+            (9950, MISSED, Suspect),
+            (10_000, MISSED, Dead),
+        ],
+    );
+    assert_eq!(line.hold(), Duration::ZERO);
+    // What was held against it still is, and one that stays away is dead like any other.
+    let line = play(
+        POLICY,
+        &[
+            (0, NO_CARRIER, Dead),
+            (100, Usable, Dead),
+            (200, Answered, Up),
+            (500, lost, Dead),
+            (900, Usable, Up),
+            (1000, lost, Dead),
+            (2100, Usable, Dead),
+        ],
+    );
+    assert_eq!(line.hold(), Duration::from_secs(2));
+    // Nor does it hide a death for another reason.
+    play(
+        POLICY,
+        &[
+            (0, lost, Dead),
+            (100, NO_CARRIER, Dead),
+            (200, Usable, Dead),
+        ],
+    );
+}
+
 #[test]
 fn changes_say_why_and_how_long() {
     let mut line = fresh(POLICY);
@@ -304,8 +352,10 @@ fn no_count_ever_overflows() {
         ..POLICY
     };
     let mut line = fresh(policy);
-    line.returned = Some(ms(0));
-    line.relapses = u32::MAX;
+    line.standing = Standing {
+        returned: Some(ms(0)),
+        relapses: u32::MAX,
+    };
     line.step(ms(1), MISSED);
     line.in_a_row = u32::MAX;
     assert_eq!(line.step(ms(2), MISSED).unwrap().to, Dead);

@@ -2,8 +2,9 @@
 //! they cannot leave by another line and do not need the tables that they judge.
 
 use std::io;
+use std::net::Ipv4Addr;
 
-use multiwan_kernel::packet::{self, PacketSocket};
+use multiwan_kernel::packet::{self, CookedSocket, PacketSocket};
 use nix::sys::socket::SockType;
 use pnet::util::MacAddr;
 use tokio::io::unix::AsyncFd;
@@ -31,14 +32,49 @@ pub(super) enum Heard {
     Sign,
 }
 
+/// Who is asked on a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The gateway, and the targets through it.
+    Gateway(Question),
+    /// The targets alone, through whoever gets all that is sent on a point-to-point link.
+    OtherEnd(OtherEnd),
+}
+
+/// Who gets all that is sent on a link without ARP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OtherEnd {
+    /// IPEi.
+    pub(super) source: Ipv4Addr,
+    /// What Ethernet frames are addressed to there: as the kernel does it, the device's own address
+    /// (`arp_constructor` in `net/ipv4/arp.c`). None where frames have no address.
+    pub(super) hardware: Option<MacAddr>,
+}
+
+impl Asked {
+    fn source(&self) -> Ipv4Addr {
+        match self {
+            Self::Gateway(question) => question.source,
+            Self::OtherEnd(end) => end.source,
+        }
+    }
+}
+
 /// Asks on one line and hears the answers.
 pub(super) struct Prober {
     index: u32,
-    question: Question,
-    arp: AsyncFd<PacketSocket>,
+    asked: Asked,
+    /// Where a gateway is asked.
+    arp: Option<Arp>,
     beyond: Option<Beyond>,
     /// Where the gateway last answered from.
     gateway: Option<MacAddr>,
+}
+
+/// The part that asks the gateway.
+struct Arp {
+    question: Question,
+    socket: AsyncFd<PacketSocket>,
 }
 
 /// The part that asks targets beyond the gateway.
@@ -46,37 +82,39 @@ struct Beyond {
     questions: Questions,
     /// Those of TCP and DNS, where they are asked.
     _ports: [Option<Port>; 2],
-    socket: AsyncFd<PacketSocket>,
+    socket: AsyncFd<CookedSocket>,
     sequence: u16,
 }
 
 impl Prober {
     /// Opens the sockets on the device with this index. Without targets, the gateway's word is
     /// enough.
-    pub(super) fn open(index: u32, question: Question, targets: &[Target]) -> io::Result<Self> {
-        let socket = PacketSocket::open(index, packet::ARP)?;
-        socket.attach_filter(&question.filter())?;
+    pub(super) fn open(index: u32, asked: Asked, targets: &[Target]) -> io::Result<Self> {
+        let arp = match asked {
+            Asked::Gateway(question) => Some(Arp::open(index, question)?),
+            Asked::OtherEnd(_) => None,
+        };
         let beyond = if targets.is_empty() {
             None
         } else {
-            Some(Beyond::open(index, &question, targets)?)
+            Some(Beyond::open(index, asked.source(), targets)?)
         };
         Ok(Self {
             index,
-            question,
-            arp: readable(socket)?,
+            asked,
+            arp,
             beyond,
             gateway: None,
         })
     }
 
     /// Whether it asks this, there.
-    pub(super) fn asks(&self, index: u32, question: &Question, targets: &[Target]) -> bool {
-        let asked = self
+    pub(super) fn asks(&self, index: u32, asked: Asked, targets: &[Target]) -> bool {
+        let asked_beyond = self
             .beyond
             .as_ref()
             .map_or(&[][..], |beyond| &beyond.questions.targets);
-        self.index == index && self.question == *question && asked == targets
+        self.index == index && self.asked == asked && asked_beyond == targets
     }
 
     /// The hardware address that the gateway last answered from.
@@ -87,45 +125,38 @@ impl Prober {
     /// Asks once. A broadcast finds a gateway whose hardware address alternates; after a miss the
     /// last known one is asked by itself too, for where broadcasts get lost.
     pub(super) fn ask(&mut self, after_a_miss: bool) -> io::Result<()> {
-        self.ask_gateway(MacAddr::broadcast())?;
+        let Some(arp) = &self.arp else {
+            return self.ask_beyond(match self.asked {
+                Asked::OtherEnd(end) => end.hardware,
+                Asked::Gateway(_) => self.gateway,
+            });
+        };
+        arp.ask(MacAddr::broadcast())?;
         if let Some(gateway) = self.gateway {
             if after_a_miss {
-                self.ask_gateway(gateway)?;
+                arp.ask(gateway)?;
             }
-            self.ask_beyond(gateway)?;
+            self.ask_beyond(Some(gateway))?;
         }
         Ok(())
     }
 
-    fn ask_gateway(&self, to: MacAddr) -> io::Result<()> {
-        self.arp.get_ref().send(&self.question.frame(to))
-    }
-
-    fn ask_beyond(&mut self, gateway: MacAddr) -> io::Result<()> {
+    fn ask_beyond(&mut self, to: Option<MacAddr>) -> io::Result<()> {
         let Some(beyond) = &mut self.beyond else {
             return Ok(());
         };
         beyond.sequence = beyond.sequence.wrapping_add(1);
         beyond
             .questions
-            .frames(gateway, beyond.sequence)
-            .try_for_each(|frame| beyond.socket.get_ref().send(&frame))
+            .packets(beyond.sequence)
+            .try_for_each(|packet| beyond.socket.get_ref().send(&packet, to.map(Into::into)))
     }
 
     /// Waits for something to be heard.
     pub(super) async fn heard(&mut self) -> io::Result<Heard> {
-        loop {
-            tokio::select! {
-                ready = self.arp.readable() => {
-                    let received = ready?.try_io(|socket| receive_arp(socket.get_ref(), &self.question));
-                    match received {
-                        Ok(Ok(Some(heard))) => return Ok(self.note(heard)),
-                        Ok(Err(error)) => return Err(error),
-                        Ok(Ok(None)) | Err(_) => {}
-                    }
-                }
-                answer = answered(self.beyond.as_ref()) => return answer.map(|()| Heard::Answer),
-            }
+        tokio::select! {
+            heard = gateway_heard(self.arp.as_ref()) => heard.map(|heard| self.note(heard)),
+            answer = answered(self.beyond.as_ref()) => answer.map(|()| Heard::Answer),
         }
     }
 
@@ -136,9 +167,9 @@ impl Prober {
         {
             return Some(answer);
         }
-        drain(|| receive_arp(self.arp.get_ref(), &self.question))
-            .ok()
-            .map(|heard| self.note(heard))
+        let arp = self.arp.as_ref()?;
+        let heard = drain(|| arp.receive(arp.socket.get_ref())).ok()?;
+        Some(self.note(heard))
     }
 
     fn note(&mut self, heard: arp::Heard) -> Heard {
@@ -152,7 +183,7 @@ impl Prober {
         if before != Some(hardware) {
             // The targets could not be asked before, or went to where the gateway is no more. A
             // frame that cannot be sent is missed like one that gets lost.
-            let _ = self.ask_beyond(hardware);
+            let _ = self.ask_beyond(Some(hardware));
         }
         Heard::Gateway
     }
@@ -161,26 +192,46 @@ impl Prober {
     /// way.
     pub(super) fn retire(self) {
         let sockets = (
-            self.arp.into_inner(),
+            self.arp.map(|arp| arp.socket.into_inner()),
             self.beyond.map(|beyond| beyond.socket.into_inner()),
         );
         tokio::task::spawn_blocking(move || drop(sockets));
     }
 }
 
+impl Arp {
+    fn open(index: u32, question: Question) -> io::Result<Self> {
+        let socket = PacketSocket::open(index, packet::ARP)?;
+        socket.attach_filter(&question.filter())?;
+        Ok(Self {
+            question,
+            socket: readable(socket)?,
+        })
+    }
+
+    fn ask(&self, to: MacAddr) -> io::Result<()> {
+        self.socket.get_ref().send(&self.question.frame(to))
+    }
+
+    fn receive(&self, socket: &PacketSocket) -> io::Result<Option<arp::Heard>> {
+        let mut frame = [0; RECEIVED];
+        let length = socket.receive(&mut frame)?.min(RECEIVED);
+        Ok(self.question.heard(&frame[..length]))
+    }
+}
+
 impl Beyond {
-    fn open(index: u32, question: &Question, targets: &[Target]) -> io::Result<Self> {
+    fn open(index: u32, source: Ipv4Addr, targets: &[Target]) -> io::Result<Self> {
         let hold = |kind, asked: fn(&Target) -> bool| {
             let asked = targets.iter().any(asked);
-            asked.then(|| Port::hold(question.source, kind)).transpose()
+            asked.then(|| Port::hold(source, kind)).transpose()
         };
         let tcp = hold(SockType::Stream, |to| matches!(to, Target::Tcp(_)))?;
         let udp = hold(SockType::Datagram, |to| matches!(to, Target::Dns(_)))?;
         let number = |port: &Option<Port>| port.as_ref().map_or(0, Port::number);
         let identifier = (std::process::id() & 0xffff) as u16;
         let questions = Questions {
-            own: question.own,
-            source: question.source,
+            source,
             targets: targets.to_vec(),
             echo: Echo { identifier },
             syn: Syn { port: number(&tcp) },
@@ -189,7 +240,7 @@ impl Beyond {
                 identifier,
             },
         };
-        let socket = PacketSocket::open(index, packet::IPV4)?;
+        let socket = CookedSocket::open(index, packet::IPV4)?;
         socket.attach_filter(&questions.filter())?;
         Ok(Self {
             questions,
@@ -199,13 +250,28 @@ impl Beyond {
         })
     }
 
-    fn receive(&self, socket: &PacketSocket) -> io::Result<Option<Heard>> {
-        let mut frame = [0; RECEIVED];
-        let length = socket.receive(&mut frame)?.min(RECEIVED);
+    fn receive(&self, socket: &CookedSocket) -> io::Result<Option<Heard>> {
+        let mut packet = [0; RECEIVED];
+        let length = socket.receive(&mut packet)?.min(RECEIVED);
         Ok(self
             .questions
-            .is_answer(&frame[..length])
+            .is_answer(&packet[..length])
             .then_some(Heard::Answer))
+    }
+}
+
+/// Waits for a sign of the gateway; for ever where none is asked.
+async fn gateway_heard(arp: Option<&Arp>) -> io::Result<arp::Heard> {
+    let Some(arp) = arp else {
+        return std::future::pending().await;
+    };
+    loop {
+        let mut ready = arp.socket.readable().await?;
+        match ready.try_io(|socket| arp.receive(socket.get_ref())) {
+            Ok(Ok(Some(heard))) => return Ok(heard),
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(None)) | Err(_) => {}
+        }
     }
 }
 
@@ -231,10 +297,4 @@ fn drain<T>(mut receive: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T>
             return Ok(heard);
         }
     }
-}
-
-fn receive_arp(socket: &PacketSocket, question: &Question) -> io::Result<Option<arp::Heard>> {
-    let mut frame = [0; RECEIVED];
-    let length = socket.receive(&mut frame)?.min(RECEIVED);
-    Ok(question.heard(&frame[..length]))
 }

@@ -6,7 +6,7 @@ use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::udp::{self, MutableUdpPacket, UdpPacket};
 
 use super::filter::{EQUAL, LOAD_BYTE, LOAD_HALF_X, RETURN, op};
-use super::ip::{self, ETHERNET, Received, Way};
+use super::ip::{self, Received, Way};
 
 const UDP: usize = UdpPacket::minimum_packet_size();
 const DOMAIN: u16 = 53;
@@ -28,7 +28,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn frame(self, way: Way) -> Vec<u8> {
+    pub(super) fn packet(self, way: Way) -> Vec<u8> {
         let mut body = [0; UDP + HEADER + QUESTION.len()];
         let (message, question) = body[UDP..].split_at_mut(HEADER);
         message[..2].copy_from_slice(&self.identifier.to_be_bytes());
@@ -43,7 +43,7 @@ impl Query {
         let checksum = udp::ipv4_checksum(&datagram.to_immutable(), &way.source, &way.target);
         // 0 would say that there is none (RFC 768).
         datagram.set_checksum(if checksum == 0 { u16::MAX } else { checksum });
-        ip::frame(way, IpNextHeaderProtocols::Udp, &body)
+        ip::packet(way, IpNextHeaderProtocols::Udp, &body)
     }
 
     /// Whether what a target sent is its answer, whatever it says.
@@ -61,13 +61,12 @@ impl Query {
 
     /// The part of a filter that accepts answers to us, from whomever.
     pub(super) fn filter(self) -> [sock_filter; 7] {
-        const START: u32 = ETHERNET as u32;
         [
-            op(LOAD_BYTE, START + 9, 0, 0),
+            op(LOAD_BYTE, 9, 0, 0),
             op(EQUAL, u32::from(IpNextHeaderProtocols::Udp.0), 0, 5),
-            op(LOAD_HALF_X, START + 2, 0, 0),
+            op(LOAD_HALF_X, 2, 0, 0),
             op(EQUAL, u32::from(self.port), 0, 3),
-            op(LOAD_HALF_X, START + UDP as u32, 0, 0),
+            op(LOAD_HALF_X, UDP as u32, 0, 0),
             op(EQUAL, u32::from(self.identifier), 0, 1),
             op(RETURN, u32::MAX, 0, 0),
         ]

@@ -10,7 +10,7 @@ use pnet::packet::ip::IpNextHeaderProtocols;
 use pnet::packet::tcp::{self, MutableTcpPacket, TcpFlags, TcpPacket};
 
 use super::filter::{EQUAL, LOAD_BYTE, LOAD_HALF_X, RETURN, op};
-use super::ip::{self, ETHERNET, Received, Way};
+use super::ip::{self, Received, Way};
 
 const TCP: usize = TcpPacket::minimum_packet_size();
 
@@ -21,7 +21,7 @@ pub(super) struct Syn {
 }
 
 impl Syn {
-    pub(super) fn frame(self, way: Way, port: u16) -> Vec<u8> {
+    pub(super) fn packet(self, way: Way, port: u16) -> Vec<u8> {
         let mut body = [0; TCP];
         let mut syn = MutableTcpPacket::new(&mut body).expect("it fits");
         syn.set_source(self.port);
@@ -33,7 +33,7 @@ impl Syn {
         syn.set_window(u16::MAX);
         let checksum = tcp::ipv4_checksum(&syn.to_immutable(), &way.source, &way.target);
         syn.set_checksum(checksum);
-        ip::frame(way, IpNextHeaderProtocols::Tcp, &body)
+        ip::packet(way, IpNextHeaderProtocols::Tcp, &body)
     }
 
     /// Whether what came in is the answer of this server, whatever it says.
@@ -47,11 +47,10 @@ impl Syn {
 
     /// The part of a filter that accepts what is for our port, from whomever.
     pub(super) fn filter(self) -> [sock_filter; 5] {
-        const START: u32 = ETHERNET as u32;
         [
-            op(LOAD_BYTE, START + 9, 0, 0),
+            op(LOAD_BYTE, 9, 0, 0),
             op(EQUAL, u32::from(IpNextHeaderProtocols::Tcp.0), 0, 3),
-            op(LOAD_HALF_X, START + 2, 0, 0),
+            op(LOAD_HALF_X, 2, 0, 0),
             op(EQUAL, u32::from(self.port), 0, 1),
             op(RETURN, u32::MAX, 0, 0),
         ]

@@ -10,12 +10,11 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 use tracing::debug;
 
-use super::arp::Question;
 use super::counts::Counts;
 use super::devices::Outlook;
 use super::line::{Change, Input, Line, Moment, Policy, Silence, State};
 use super::neighbour::Neighbour;
-use super::probe::{Heard, Prober};
+use super::probe::{Asked, Heard, Prober};
 use super::schedule::Schedule;
 use crate::config::Keepalive;
 use crate::verdicts::Verdict;
@@ -170,10 +169,10 @@ impl Watcher {
                 self.schedule.stop();
                 self.step(now, Input::Unusable(fault));
             }
-            Outlook::Carries { index, question } => {
-                let same = match (&self.prober, &question) {
-                    (Some(prober), Some(question)) => {
-                        prober.asks(index, question, &self.now.keepalive.targets)
+            Outlook::Carries { .. } => {
+                let same = match (&self.prober, self.whom()) {
+                    (Some(prober), Some((index, asked))) => {
+                        prober.asks(index, asked, &self.now.keepalive.targets)
                     }
                     (None, None) => true,
                     _ => false,
@@ -191,6 +190,18 @@ impl Watcher {
                 self.tick();
             }
         }
+    }
+
+    /// Who is asked on the device with that index; none where the driver's word must do.
+    fn whom(&self) -> Option<(u32, Asked)> {
+        let Outlook::Carries { index, asked } = self.now.outlook else {
+            return None;
+        };
+        let asked = asked.filter(|asked| match asked {
+            Asked::Gateway(_) => true,
+            Asked::OtherEnd(_) => !self.now.keepalive.targets.is_empty(),
+        });
+        Some((index, asked?))
     }
 
     fn doubted(&mut self) {
@@ -240,16 +251,12 @@ impl Watcher {
 
     fn missed(&mut self, now: Moment) {
         self.counts.missed();
-        if let Outlook::Carries {
-            question: Some(question),
-            ..
-        } = self.now.outlook
-        {
-            let silence = if self.gateway_heard {
-                Silence::Targets(question.gateway)
-            } else {
-                Silence::Gateway(question.gateway)
-            };
+        let silence = self.whom().map(|(_, asked)| match asked {
+            Asked::Gateway(question) if self.gateway_heard => Silence::Targets(question.gateway),
+            Asked::Gateway(question) => Silence::Gateway(question.gateway),
+            Asked::OtherEnd(_) => Silence::Beyond,
+        });
+        if let Some(silence) = silence {
             self.step(now, Input::Missed(silence));
         }
         if self.line.state().verdict() == Verdict::Up {
@@ -260,10 +267,10 @@ impl Watcher {
     fn ask(&mut self, now: Moment) {
         self.schedule.sent(now);
         self.gateway_heard = false;
-        let Outlook::Carries { index, question } = self.now.outlook else {
+        if let Outlook::Faulty(_) = self.now.outlook {
             return;
-        };
-        let Some(question) = question else {
+        }
+        let Some((index, asked)) = self.whom() else {
             // Nobody to ask: the driver says that the device carries, and that is the answer.
             self.schedule.answered();
             self.step(now, Input::Answered);
@@ -271,7 +278,7 @@ impl Watcher {
         };
         self.asked = now;
         self.counts.sent();
-        if let Err(error) = self.send(index, question) {
+        if let Err(error) = self.send(index, asked) {
             match error.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => self.tell(What::Forbidden(error)),
                 // As with a frame that gets lost, the missing answer tells.
@@ -280,10 +287,10 @@ impl Watcher {
         }
     }
 
-    fn send(&mut self, index: u32, question: Question) -> io::Result<()> {
+    fn send(&mut self, index: u32, asked: Asked) -> io::Result<()> {
         let prober = match &mut self.prober {
             Some(prober) => prober,
-            none => none.insert(Prober::open(index, question, &self.now.keepalive.targets)?),
+            none => none.insert(Prober::open(index, asked, &self.now.keepalive.targets)?),
         };
         prober.ask(self.line.state() != State::Up)
     }
@@ -296,13 +303,13 @@ impl Watcher {
     }
 
     fn neighbour(&self) -> Option<Neighbour> {
-        let Outlook::Carries { index, question } = self.now.outlook else {
+        let (index, Asked::Gateway(question)) = self.whom()? else {
             return None;
         };
         let hardware = self.prober.as_ref()?.gateway()?;
         Some(Neighbour {
             index,
-            gateway: question?.gateway,
+            gateway: question.gateway,
             hardware,
         })
     }

@@ -152,9 +152,14 @@ impl Kernel {
     }
 
     fn firewall(&mut self, from: Option<&Table>, to: Option<&Table>) -> Result<(), nft::Error> {
+        let changed = from.zip(to).and_then(|(from, to)| to.changed_chains(from));
         let change = match (from, to) {
             (None, Some(table)) => Transaction::new().create(table),
-            (_, Some(table)) => Transaction::new().replace(table),
+            (_, Some(table)) => match changed {
+                // What was counted in the others is not lost.
+                Some(chains) => Transaction::new().refill(table, chains),
+                None => Transaction::new().replace(table),
+            },
             (_, None) => Transaction::new().delete(Family::Ip, TABLE),
         };
         self.netfilter.commit(&change)

@@ -12,7 +12,8 @@ use multiwan_lab::traffic::{FlowId, Options, Patience, Protocol, Traffic};
 use multiwan_lab::{Lab, sandbox};
 use nix::libc::SIGKILL;
 
-use crate::router::{self, Case, Change, Held, count, lab, make, prepare};
+use crate::held::Held;
+use crate::router::{Case, Change, count, for_each_change, lab, make, prepare};
 use crate::witness::{Fault, Faults};
 
 /// What the victim is to do, and the step after which it is killed.
@@ -29,7 +30,7 @@ const IN_VAIN: Patience = Patience {
 /// For the administrator's bytes, which take no time but on a machine that stalls.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// What may leave by each line. The second has another address in one case.
+/// What may leave by each line. The second has another address in some cases.
 const SOURCES: [&[Ipv4Addr]; 3] = [
     &[Ipv4Addr::new(198, 51, 100, 2)],
     &[Ipv4Addr::new(203, 0, 113, 2), Ipv4Addr::new(203, 0, 113, 3)],
@@ -39,45 +40,7 @@ const SOURCES: [&[Ipv4Addr]; 3] = [
 const LAN_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const ADMINISTRATION: u16 = 22;
 
-#[test]
-fn first_apply_on_a_bare_router() {
-    each_step(&router::FIRST_ON_BARE);
-}
-
-#[test]
-fn first_apply_on_a_plain_router() {
-    each_step(&router::FIRST_ON_PLAIN);
-}
-
-#[test]
-fn weight() {
-    each_step(&router::WEIGHT);
-}
-
-#[test]
-fn line_added() {
-    each_step(&router::ADDED);
-}
-
-#[test]
-fn line_removed() {
-    each_step(&router::REMOVED);
-}
-
-#[test]
-fn address_changed() {
-    each_step(&router::ADDRESS);
-}
-
-#[test]
-fn settings_and_pins_changed() {
-    each_step(&router::SETTINGS);
-}
-
-#[test]
-fn down() {
-    each_step(&router::DOWN);
-}
+for_each_change!(each_step);
 
 /// After each step the process is killed, and in turn the new configuration, the old one and
 /// `down` finish.

@@ -1,6 +1,8 @@
 //! Nothing half-done: every step of every kind of change is refused, left without an answer, or the
 //! last that the process made, and what is there then is looked at, by packets too.
 
+#[path = "../held/mod.rs"]
+mod held;
 mod killed;
 mod refused;
 mod router;

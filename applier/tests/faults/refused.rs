@@ -5,7 +5,8 @@ use multiwan::record::Record;
 use multiwan_lab::sandbox;
 use nix::errno::Errno;
 
-use crate::router::{self, Case, Change, Held, count, lab, make, prepare};
+use crate::held::Held;
+use crate::router::{Case, Change, count, for_each_change, lab, make, prepare};
 use crate::witness::{Fault, Faults};
 
 const FAULTS: [Fault; 4] = [
@@ -15,45 +16,7 @@ const FAULTS: [Fault; 4] = [
     Fault::Unanswered,
 ];
 
-#[test]
-fn first_apply_on_a_bare_router() {
-    each_step(&router::FIRST_ON_BARE);
-}
-
-#[test]
-fn first_apply_on_a_plain_router() {
-    each_step(&router::FIRST_ON_PLAIN);
-}
-
-#[test]
-fn weight() {
-    each_step(&router::WEIGHT);
-}
-
-#[test]
-fn line_added() {
-    each_step(&router::ADDED);
-}
-
-#[test]
-fn line_removed() {
-    each_step(&router::REMOVED);
-}
-
-#[test]
-fn address_changed() {
-    each_step(&router::ADDRESS);
-}
-
-#[test]
-fn settings_and_pins_changed() {
-    each_step(&router::SETTINGS);
-}
-
-#[test]
-fn down() {
-    each_step(&router::DOWN);
-}
+for_each_change!(each_step);
 
 /// Every step meets every fault: all is as before. And where the undoing meets one too, that is
 /// said, and the next `apply` or `down` finishes.

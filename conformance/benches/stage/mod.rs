@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,6 +15,9 @@ use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_lab::sandbox::Sandbox;
 use multiwan_lab::{Lab, Netns, Topology};
 use tempfile::TempDir;
+
+/// At the other end of a point-to-point line.
+const PEER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
 /// What a lab is built for.
 pub(crate) struct Stage<'s> {
@@ -43,8 +47,10 @@ impl<'s> Stage<'s> {
         let mut topology = Topology::new(&lan.interface, lan.address);
         for line in &config.lines {
             let address = line.address.expect("a fixed line");
-            let gateway = line.gateway.expect("a fixed line");
-            topology = topology.line(&line.interface, address, gateway);
+            topology = match line.gateway {
+                Some(gateway) => topology.line(&line.interface, address, gateway),
+                None => topology.point_to_point(&line.interface, address.addr(), PEER),
+            };
         }
         let directory = tempfile::tempdir_in("/run").expect("the sandbox's own /run");
         fs::write(directory.path().join("multiwan.toml"), toml).expect("room for a file");

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::table::{Chain, Rule, Table};
+use super::table::{Base, Chain, Rule, Table};
 
 /// One departure of what the kernel holds from what it should hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,23 @@ impl Table {
             differences.push(Difference::ChainsReordered);
         }
         differences
+    }
+}
+
+impl Table {
+    /// The chains whose rules are others than in `current`, where that is all that differs: the table
+    /// is there, and its chains are hooked in as they should be.
+    pub fn changed_chains(&self, current: &Self) -> Option<Vec<&Chain>> {
+        fn without_rules(table: &Table) -> impl Iterator<Item = (&String, &Option<Base>)> {
+            let chains = table.chains.iter();
+            chains.map(|chain| (&chain.name, &chain.base))
+        }
+        let same = (self.family, &self.name, self.dormant)
+            == (current.family, &current.name, current.dormant)
+            && without_rules(self).eq(without_rules(current));
+        let both = self.chains.iter().zip(&current.chains);
+        let changed = both.filter(|(new, old)| new != old).map(|(new, _)| new);
+        same.then(|| changed.collect())
     }
 }
 

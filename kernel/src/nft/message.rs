@@ -128,6 +128,14 @@ pub(super) fn write_rule(table: &Table, chain: &Chain, rule: &Rule) -> Vec<u8> {
     attributes.into_bytes()
 }
 
+/// All rules of a chain.
+pub(super) fn rules_in(table: &Table, chain: &Chain) -> Vec<u8> {
+    let mut attributes = Attributes::new();
+    attributes.string(NFTA_RULE_TABLE, &table.name);
+    attributes.string(NFTA_RULE_CHAIN, &chain.name);
+    attributes.into_bytes()
+}
+
 /// The rule that a message is about, and the names of its table and chain.
 pub(super) fn read_rule<'a>(attributes: Nest<'a>) -> Option<(&'a str, &'a str, Rule)> {
     let list = attributes

@@ -3,7 +3,7 @@
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 
 use super::{
-    message::{instruction_at, table_name, write_chain, write_rule, write_table},
+    message::{instruction_at, rules_in, table_name, write_chain, write_rule, write_table},
     table::{Chain, Family, Rule, Table},
     wire::{NETFILTER_HEADER, NETLINK_HEADER, frame, nftables},
 };
@@ -67,17 +67,38 @@ impl<'a> Transaction<'a> {
             );
         }
         for chain in &table.chains {
-            for rule in &chain.rules {
-                let attributes = write_rule(table, chain, rule);
-                self.push(
-                    libc::NFT_MSG_NEWRULE,
-                    table.family,
-                    attributes,
-                    Object::Rule(table, chain, rule),
-                );
-            }
+            self.fill(table, chain);
         }
         self
+    }
+
+    /// These chains of the table, which are there and hooked in as they should be, shall have the
+    /// given rules and no others: `flush chain T C; add rule T C …`.
+    ///
+    /// The counters of all other chains go on.
+    pub fn refill(mut self, table: &'a Table, chains: impl IntoIterator<Item = &'a Chain>) -> Self {
+        for chain in chains {
+            self.push(
+                libc::NFT_MSG_DELRULE,
+                table.family,
+                rules_in(table, chain),
+                Object::Chain(table, chain),
+            );
+            self.fill(table, chain);
+        }
+        self
+    }
+
+    fn fill(&mut self, table: &'a Table, chain: &'a Chain) {
+        for rule in &chain.rules {
+            let attributes = write_rule(table, chain, rule);
+            self.push(
+                libc::NFT_MSG_NEWRULE,
+                table.family,
+                attributes,
+                Object::Rule(table, chain, rule),
+            );
+        }
     }
 
     /// The table shall not be there, whether it is now or not: `table T; delete table T`.
@@ -96,7 +117,7 @@ impl<'a> Transaction<'a> {
     fn push(&mut self, message: i32, family: Family, attributes: Vec<u8>, object: Object<'a>) {
         let flags = match message {
             libc::NFT_MSG_NEWRULE => NLM_F_CREATE | NLM_F_APPEND,
-            libc::NFT_MSG_DELTABLE => 0,
+            libc::NFT_MSG_DELTABLE | libc::NFT_MSG_DELRULE => 0,
             _ => NLM_F_CREATE,
         };
         self.push_flagged(message, flags, family, attributes, object);
@@ -177,10 +198,10 @@ impl<'a> Transaction<'a> {
         let Some(change) = self.change(place) else {
             return self.summary();
         };
-        let verb = if change.message == libc::NFT_MSG_DELTABLE {
-            "removing"
-        } else {
-            "adding"
+        let verb = match change.message {
+            libc::NFT_MSG_DELTABLE => "removing",
+            libc::NFT_MSG_DELRULE => "emptying",
+            _ => "adding",
         };
         let family = change.family;
         match &change.object {
@@ -217,7 +238,8 @@ impl<'a> Transaction<'a> {
             .iter()
             .filter_map(|change| match change.object {
                 Object::Table(name) => Some(format!("{} {name}", change.family)),
-                _ => None,
+                Object::Chain(table, _) => Some(format!("{} {}", change.family, table.name)),
+                Object::Rule(..) => None,
             })
             .collect();
         tables.dedup();

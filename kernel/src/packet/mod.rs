@@ -1,6 +1,7 @@
 //! Packet sockets: frames sent and seen on one device, below routing and netfilter (`packet(7)`).
 //!
-//! [`PacketSocket`] sends and receives single frames or batches, [`Ring`] captures into memory
+//! [`PacketSocket`] sends and receives single frames or batches, [`CookedSocket`] packets without the
+//! device's header, [`Ring`] captures into memory
 //! shared with the kernel and knows what it lost.
 //!
 //! The system calls that have no safe wrapper elsewhere are in `sys`, and only there.
@@ -10,7 +11,7 @@ mod socket;
 mod sys;
 
 pub use ring::{Captured, Direction, Ring, RingStatistics};
-pub use socket::{Burst, PacketSocket};
+pub use socket::{Burst, CookedSocket, PacketSocket};
 pub use sys::attach_filter;
 
 /// Ethertype that stands for every protocol (`ETH_P_ALL`).

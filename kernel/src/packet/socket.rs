@@ -17,14 +17,65 @@ pub struct PacketSocket {
     ifindex: u32,
 }
 
+/// A packet socket bound to one device that leaves the device's own header, if it has any, to the
+/// kernel: packets of one protocol go in and out.
+///
+/// It never blocks and is closed on exec. Needs CAP_NET_RAW in the network namespace's user
+/// namespace.
+#[derive(Debug)]
+pub struct CookedSocket {
+    socket: PacketSocket,
+    ethertype: u16,
+}
+
+impl CookedSocket {
+    /// Opens a socket that sends and receives packets of `ethertype` on the device with this index.
+    pub fn open(ifindex: u32, ethertype: u16) -> io::Result<Self> {
+        let socket = PacketSocket::of_type(SockType::Datagram, ifindex, ethertype)?;
+        Ok(Self { socket, ethertype })
+    }
+
+    /// Lets through only what a classic BPF program accepts, which sees no device's header.
+    pub fn attach_filter(&self, program: &[libc::sock_filter]) -> io::Result<()> {
+        self.socket.attach_filter(program)
+    }
+
+    /// Sends one packet to a hardware address, which must be given where the device has those.
+    pub fn send(&self, packet: &[u8], to: Option<[u8; 6]>) -> io::Result<()> {
+        let ifindex = self.socket.ifindex;
+        sys::send_to(self.as_fd(), ifindex, self.ethertype, to, packet)
+    }
+
+    /// Receives one packet; its length. `WouldBlock` where none waits.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.receive(buffer)
+    }
+}
+
+impl AsFd for CookedSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for CookedSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
 impl PacketSocket {
     /// Opens a socket that sends on the device with this index and receives `ethertype` from it.
     ///
     /// Between creation and binding it receives nothing, so that no other device's frames slip in.
     pub fn open(ifindex: u32, ethertype: u16) -> io::Result<Self> {
+        Self::of_type(SockType::Raw, ifindex, ethertype)
+    }
+
+    fn of_type(kind: SockType, ifindex: u32, ethertype: u16) -> io::Result<Self> {
         let socket = socket(
             AddressFamily::Packet,
-            SockType::Raw,
+            kind,
             SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
             None,
         )?;

@@ -9,15 +9,7 @@ use std::ptr::NonNull;
 
 /// Binds to a device (`ifindex` 0 is every device) and an ethertype (0 receives nothing).
 pub(super) fn bind(socket: BorrowedFd<'_>, ifindex: u32, ethertype: u16) -> io::Result<()> {
-    let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as u16,
-        sll_protocol: ethertype.to_be(),
-        sll_ifindex: ifindex as i32,
-        sll_hatype: 0,
-        sll_pkttype: 0,
-        sll_halen: 0,
-        sll_addr: [0; 8],
-    };
+    let address = address(ifindex, ethertype, None);
     // SAFETY: the address is a whole sockaddr_ll that outlives the call, and its size is given.
     check(unsafe {
         libc::bind(
@@ -26,6 +18,46 @@ pub(super) fn bind(socket: BorrowedFd<'_>, ifindex: u32, ethertype: u16) -> io::
             mem::size_of_val(&address) as u32,
         )
     })
+}
+
+fn address(ifindex: u32, ethertype: u16, hardware: Option<[u8; 6]>) -> libc::sockaddr_ll {
+    let mut address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: ethertype.to_be(),
+        sll_ifindex: ifindex as i32,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    if let Some(hardware) = hardware {
+        address.sll_halen = 6;
+        address.sll_addr[..6].copy_from_slice(&hardware);
+    }
+    address
+}
+
+/// Sends a packet, before which the kernel puts the device's header.
+pub(super) fn send_to(
+    socket: BorrowedFd<'_>,
+    ifindex: u32,
+    ethertype: u16,
+    hardware: Option<[u8; 6]>,
+    packet: &[u8],
+) -> io::Result<()> {
+    let address = address(ifindex, ethertype, hardware);
+    // SAFETY: packet and address outlive the call, and their sizes are given.
+    let sent = unsafe {
+        libc::sendto(
+            socket.as_raw_fd(),
+            packet.as_ptr().cast(),
+            packet.len(),
+            libc::MSG_DONTWAIT,
+            (&raw const address).cast(),
+            mem::size_of_val(&address) as u32,
+        )
+    };
+    check(if sent < 0 { -1 } else { 0 })
 }
 
 /// `setsockopt` with a plain value.

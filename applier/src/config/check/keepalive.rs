@@ -1,0 +1,39 @@
+//! How the lines are probed.
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::Checked;
+use crate::config::{Keepalive, file, value};
+
+/// Unless a timeout is given, no line is called dead sooner than so long after the first probe that
+/// went unanswered, however short the interval: healthy gateways take a fifth of a second.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+pub(super) fn keepalive(raw: &file::Keepalive) -> Checked<Keepalive> {
+    let least = Duration::from_millis(1);
+    let interval = match &raw.interval {
+        Some(text) => value::duration(text, least)?,
+        None => Duration::from_secs(1),
+    };
+    let count = |number: &Option<Spanned<i64>>, what, default| match number {
+        Some(number) => value::number(number, what, 1..1001),
+        None => Ok(default),
+    };
+    let failures = count(&raw.failures, "failures", 2)?;
+    Ok(Keepalive {
+        interval,
+        timeout: match &raw.timeout {
+            Some(text) => value::duration(text, least)?,
+            None => interval.max(PATIENCE.saturating_sub(interval.saturating_mul(failures - 1))),
+        },
+        failures,
+        successes: count(&raw.successes, "successes", 1)?,
+        targets: raw
+            .targets
+            .iter()
+            .map(value::target)
+            .collect::<Checked<_>>()?,
+    })
+}

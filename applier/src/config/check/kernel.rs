@@ -1,0 +1,88 @@
+//! The numbers that are shared with the rest of the system.
+
+use toml::Spanned;
+
+use super::Checked;
+use crate::config::error::Complaint;
+use crate::config::{Kernel, Line, file, value};
+
+pub(super) fn kernel(raw: &file::Kernel, lines: &[Line]) -> Checked<Kernel> {
+    let default = Kernel::default();
+    let priority = |value: &Option<Spanned<i64>>, what, default| match value {
+        Some(value) => value::number(value, what, 1..32766),
+        None => Ok(default),
+    };
+    let kernel = Kernel {
+        main_priority: priority(&raw.main_priority, "main_priority", default.main_priority)?,
+        first_table: priority(&raw.first_table, "first_table", default.first_table)?,
+        balance_table: priority(&raw.balance_table, "balance_table", default.balance_table)?,
+        mark_mask: match &raw.mark_mask {
+            Some(mask) => value::mask(mask)?,
+            None => default.mark_mask,
+        },
+    };
+    let place = |value: &Option<Spanned<i64>>| value.as_ref().map_or(0..0, Spanned::span);
+    let highest = lines.iter().map(|line| line.number).max().unwrap_or(1);
+    let last = kernel.table(highest);
+    let reserved = |table: u32| (253..=255).contains(&table);
+    if let Some(line) = lines
+        .iter()
+        .find(|line| reserved(kernel.table(line.number)))
+    {
+        return Err(Complaint::new(
+            place(&raw.first_table),
+            format!(
+                "line {}'s table {} is the kernel's own (253 to 255); write another first_table",
+                line.name,
+                kernel.table(line.number)
+            ),
+        ));
+    }
+    if reserved(kernel.balance_table) {
+        return Err(Complaint::new(
+            place(&raw.balance_table),
+            "tables 253 to 255 are the kernel's own; write another balance_table",
+        ));
+    }
+    if kernel.main_priority >= kernel.first_table {
+        return Err(Complaint::new(
+            place(if raw.main_priority.is_some() {
+                &raw.main_priority
+            } else {
+                &raw.first_table
+            }),
+            format!(
+                "table main at priority {} would come after the lines' rules, from {} on; write a \
+                 smaller main_priority",
+                kernel.main_priority, kernel.first_table
+            ),
+        ));
+    }
+    if last >= kernel.balance_table {
+        return Err(Complaint::new(
+            place(if raw.balance_table.is_some() {
+                &raw.balance_table
+            } else {
+                &raw.first_table
+            }),
+            format!(
+                "the lines' tables and priorities reach {last}, so that balance_table {} would not \
+                 come after them; write {} or more",
+                kernel.balance_table,
+                last + 1
+            ),
+        ));
+    }
+    let most = kernel.mark_mask >> kernel.mark_mask.trailing_zeros();
+    if u32::from(highest) > most {
+        return Err(Complaint::new(
+            raw.mark_mask.as_ref().map_or(0..0, Spanned::span),
+            format!(
+                "mark_mask {:#x} has room for {most} lines, and number {highest} is in use; write \
+                 more bits, as in \"0x3f00\"",
+                kernel.mark_mask
+            ),
+        ));
+    }
+    Ok(kernel)
+}

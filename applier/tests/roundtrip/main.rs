@@ -1,0 +1,110 @@
+//! What holds for any configuration on a real kernel: a valid one is what the kernel holds
+//! afterwards, and goes without a trace; an invalid one is refused before the kernel is touched.
+//!
+//! `PROPTEST_CASES=2000 cargo test --test roundtrip` tries more of them.
+
+mod described;
+#[path = "../held/mod.rs"]
+mod held;
+mod invalid;
+mod router;
+
+use multiwan::difference::Changes;
+use multiwan_lab::sandbox;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use crate::described::{Described, described};
+use crate::held::Held;
+use crate::router::{Before, apply, before, down, lease, plan, raise, within};
+
+/// As many as take a few seconds, where `PROPTEST_CASES` does not say.
+const CASES: u32 = 12;
+
+fn for_any<S: Strategy>(values: S, check: impl Fn(S::Value)) {
+    sandbox::test(|_| {
+        let mut config = ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        if std::env::var_os("PROPTEST_CASES").is_none() {
+            config.cases = CASES;
+        }
+        let result = TestRunner::new(config).run(&values, |value| {
+            check(value);
+            Ok(())
+        });
+        result.unwrap_or_else(|why| panic!("{why}"));
+    });
+}
+
+/// A valid one comes, is there, and stays as it is.
+#[track_caller]
+fn comes_and_stays(text: &str) {
+    apply(text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+    for look in [plan, apply] {
+        let changes = look(text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+        assert_eq!(changes, Changes::default(), "{changes}\nafter\n{text}");
+    }
+}
+
+#[test]
+fn a_valid_one_is_held_and_goes_without_a_trace() {
+    for_any((before(), described()), |(before, described)| {
+        within(&before, || {
+            before.settings().unwrap();
+            raise(&described.lines);
+            lease(&[], &described.lines);
+            let held = Held::now();
+            comes_and_stays(&described.to_string());
+            down().unwrap_or_else(|why| panic!("down: {why}\n{described}"));
+            Held::now().assert_same(&held, &format!("down after\n{described}"));
+        });
+    });
+}
+
+/// One after the other, with nothing between: each is what the kernel holds, and what was there
+/// before the first is there after `down`.
+#[test]
+fn valid_ones_follow_each_other() {
+    let several = prop::collection::vec(described(), 2..5);
+    for_any((before(), several), |(before, several)| {
+        within(&before, || in_turn(&before, &several));
+    });
+}
+
+fn in_turn(before: &Before, several: &[Described]) {
+    before.settings().unwrap();
+    raise(several.iter().flat_map(|described| &described.lines));
+    let held = Held::now();
+    let mut leased: &[described::Line] = &[];
+    for described in several {
+        lease(leased, &described.lines);
+        leased = &described.lines;
+        comes_and_stays(&described.to_string());
+    }
+    lease(leased, &[]);
+    down().unwrap_or_else(|why| panic!("down: {why}\n{several:#?}"));
+    Held::now().assert_same(&held, &format!("down after\n{several:#?}"));
+}
+
+#[test]
+fn an_invalid_one_is_refused_before_anything_is_touched() {
+    let mistakes = (before(), described(), described(), invalid::mistake());
+    for_any(mistakes, |(before, first, described, mistake)| {
+        within(&before, || {
+            before.settings().unwrap();
+            // Beside one that is there already, or on a bare router.
+            if before.is_plain() {
+                comes_and_stays(&first.to_string());
+            }
+            let held = Held::now();
+            let text = mistake.made_in(described);
+            for refuse in [plan, apply] {
+                let refused = refuse(&text).expect_err(&text);
+                assert_eq!(refused.exit_status(), 2, "{refused}\n{text}");
+            }
+            Held::now().assert_same(&held, &text);
+        });
+    });
+}

@@ -124,7 +124,7 @@ impl Mistake {
                 let mut other = plain("y", 0, 1, 9);
                 other.card = if card == "eth1" { "eth2" } else { "eth1" };
                 let first = plain("x", 0, 2, 1);
-                right.lines = if at % 2 == 0 {
+                right.lines = if at.is_multiple_of(2) {
                     two(first, other)
                 } else {
                     two(other, first)

@@ -93,9 +93,9 @@ fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
     Ok(appliers.into_iter().map(plan).collect())
 }
 
-fn pattern(asked: &String) -> Result<Pattern, Error> {
+fn pattern(asked: &str) -> Result<Pattern, Error> {
     Pattern::new(asked).map_err(|error| Error::Pattern {
-        asked: asked.clone(),
+        asked: asked.to_owned(),
         reason: error.msg,
     })
 }

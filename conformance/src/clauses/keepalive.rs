@@ -82,7 +82,7 @@ static ARP_PROBE: Clause = Clause {
     promise: "A gateway that answers nothing but ARP, and has another Ethernet address now and \
         then, is not dead.",
     method: "No modem answers ICMP echo requests to itself. Each changes its Ethernet address \
-        every five intervals of the keepalive, back and forth between two, and says so as a modem \
+        every ten intervals of the keepalive, back and forth between two, and says so as a modem \
         would. For as long as it would take to call a line dead, new connections are opened: each \
         must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
@@ -93,7 +93,9 @@ static ARP_PROBE: Clause = Clause {
 };
 
 fn arp_probe(cx: &mut Context) -> Result<Judgement, Trouble> {
-    const INTERVALS: u32 = 5;
+    // Who waits out an echo at each look takes some five for it, and what it has seen is no longer
+    // so when the address changes meanwhile: between two changes there is a whole look.
+    const INTERVALS: u32 = 10;
     let mut scene = Scene::set(cx)?;
     scene.drop_echo()?;
     let each = scene.cx.config.keepalive.interval * INTERVALS;

@@ -61,7 +61,7 @@ fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
     let patterns: Vec<Pattern> = asked
         .applier
         .iter()
-        .map(pattern)
+        .map(|asked| pattern(asked))
         .collect::<Result<_, _>>()?;
     let wanted = |fixture: &Fixture| {
         patterns.is_empty()

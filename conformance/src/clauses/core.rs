@@ -22,11 +22,9 @@ pub const CORE: &[&str] = &[
     "dead.prohibit",
     "recover.keepalive",
     "local.bound",
-    "local.unbound",
     "inbound.router",
     "inbound.forwarded",
     "nat.no-foreign-source",
-    "keepalive.no-echo",
     "safety.spoofed-source",
     "safety.lan-stays",
 ];

@@ -144,7 +144,7 @@ struct Mutants {
     /// Each applier by each clause with all its configurations
     #[arg(long)]
     full: bool,
-    /// How many clauses are judged at once [default: two per core, 8 at most]
+    /// How many clauses are judged at once [default: 8]
     #[arg(long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
     /// Repeat the flows of the run that said this seed [default: random]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::run::{at_once, is_stdout, open};
+use super::run::{is_stdout, open};
 use super::{Error, Mutants};
 use crate::bundle::Keep;
 use crate::clause::Clause;
@@ -16,6 +16,9 @@ use crate::job::{Job, Message, Subject};
 use crate::matrix::{self, Matrix, Row};
 use crate::report::Record;
 use crate::{clauses, runner, selection};
+
+/// More than for clauses that hold: broken appliers mostly wait for what does not come.
+const AT_ONCE: usize = 8;
 
 /// Judges them, reports, and says the exit status.
 pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
@@ -30,7 +33,12 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
     };
     let mode = runner::doctor()?;
     let since = Instant::now();
-    let rows = judge(&plans, seed, at_once(asked.jobs), &mut *people);
+    let rows = judge(
+        &plans,
+        seed,
+        asked.jobs.map_or(AT_ONCE, usize::from),
+        &mut *people,
+    );
     let matrix = Matrix {
         kernel: rustix::system::uname()
             .release()

@@ -2,8 +2,8 @@
 
 /// One or more of each area, the cheapest that are about its main promise.
 ///
-/// What is judged by these alone is judged within seconds: each broken applier of the suite's own, beside
-/// the clauses that are about its mistake.
+/// What is judged by these alone is judged within seconds: each broken applier of the suite's own,
+/// beside the clauses that are about its mistake.
 pub const CORE: &[&str] = &[
     "setup.layout",
     "setup.route-get",

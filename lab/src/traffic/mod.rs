@@ -10,6 +10,7 @@ mod flow;
 mod flows;
 pub(crate) mod frame;
 mod ledger;
+mod open;
 mod port;
 mod recording;
 mod server;
@@ -17,10 +18,9 @@ mod server;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsFd;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use multiwan_kernel::packet;
+use multiwan_kernel::packet::Direction;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::getsockopt;
@@ -32,13 +32,9 @@ pub use frame::{Protocol, Refusal};
 pub use ledger::{Ledger, Sighting, Stray};
 pub use recording::Recording;
 
-use crate::error::Error;
-use crate::host::{Device, Host, Mac};
-use crate::lab::{Lab, Modem};
-use flows::{Endpoint, Errand, Flows, Ports};
+use crate::host::Mac;
+use flows::{Errand, Flows, Ports};
 use frame::{Ends, Header, SYN};
-use multiwan_kernel::packet::Direction;
-use port::Port;
 
 /// How a client goes on when no answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,120 +91,6 @@ pub struct Traffic {
     on_hub: Vec<bool>,
     /// Of the lines, then of the LAN, whose tap is the last.
     recordings: Vec<Recording>,
-}
-
-impl Lab {
-    /// Gets ready to make traffic and to capture what leaves.
-    ///
-    /// # Errors
-    ///
-    /// Says which socket could not be opened.
-    pub fn traffic(&self, options: Options) -> Result<Traffic, Error> {
-        let mut clients = Vec::new();
-        let mut ports = Vec::new();
-        for client in &self.clients {
-            let (address, mac) = (client.address, client.card.mac);
-            clients.push(Endpoint {
-                address,
-                mac,
-                port: ports.len(),
-            });
-            ports.push((&client.host, &client.card, packet::IPV4, 512, false));
-        }
-        if self.topology.flyweights > 0 {
-            let (mac, port) = (self.lan_port.mac, ports.len());
-            let addresses = self.topology.client_addresses().skip(self.clients.len());
-            clients.extend(addresses.map(|address| Endpoint { address, mac, port }));
-            // All protocols: a switch takes frames away before those of one protocol are given out.
-            ports.push((&self.switch, &self.lan_port, packet::ALL, 4096, false));
-        }
-        let mut servers = Vec::new();
-        let mut taps = Vec::new();
-        let mut on_hub = Vec::new();
-        let mut cards = Vec::new();
-        let record = options.capture && options.record > 0;
-        for modem in &self.modems {
-            let card = &modem.internet_card;
-            servers.push((&self.internet, card, packet::IPV4, 4096, false));
-            if options.capture {
-                // All protocols: only such a capture comes before a silent modem's drop.
-                taps.push((&modem.host, &modem.lan, packet::ALL, 16384, record));
-                cards.push(&modem.router_card);
-            }
-            on_hub.push(modem.on_hub);
-        }
-        if record {
-            taps.push((&self.switch, &self.lan_port, packet::ALL, 16384, true));
-            cards.push(&self.lan_card);
-        } else {
-            cards.clear();
-        }
-        let recordings = cards
-            .iter()
-            .map(|card| Recording::new(&card.name, options.record));
-        let [ports, servers, taps] = open_all([ports, servers, taps])?;
-        let uplink = |modem: &Modem| (modem.internet_card.mac, modem.isp.mac);
-        let uplinks = self.modems.iter().map(uplink).collect();
-        let (router, internet) = (self.lan_card.mac, self.topology.servers);
-        Ok(Traffic {
-            flows: Flows::new(clients, router, uplinks, internet, options.window),
-            ports: Ports {
-                clients: ports,
-                servers,
-                taps,
-            },
-            cards: self
-                .modems
-                .iter()
-                .map(|modem| modem.router_card.mac)
-                .collect(),
-            on_hub,
-            recordings: recordings.collect(),
-        })
-    }
-}
-
-/// What a port is opened with.
-type Opening<'a> = (&'a Host, &'a Device, u16, usize, bool);
-
-/// Opens all ports side by side: each has to wait until no core of the machine is in the middle of
-/// a packet, and one such wait serves for all.
-fn open_all(openings: [Vec<Opening<'_>>; 3]) -> Result<[Vec<Port>; 3], Error> {
-    let mut opened = [const { Vec::new() }; 3];
-    thread::scope(|scope| {
-        let open = |(host, device, ethertype, frames, both): Opening<'_>| {
-            Port::open(host, device, ethertype, frames, both)
-        };
-        let opening = openings.map(|openings| -> Vec<_> {
-            openings
-                .into_iter()
-                .map(|opening| scope.spawn(move || open(opening)))
-                .collect()
-        });
-        for (opened, opening) in opened.iter_mut().zip(opening) {
-            for port in opening {
-                opened.push(port.join().expect("opening a port does not panic")?);
-            }
-        }
-        Ok(opened)
-    })
-}
-
-impl Drop for Traffic {
-    /// Closes all ports side by side, for the same reason.
-    fn drop(&mut self) {
-        let Ports {
-            clients,
-            servers,
-            taps,
-        } = &mut self.ports;
-        let all = [clients, servers, taps];
-        thread::scope(|scope| {
-            for port in all.into_iter().flat_map(std::mem::take) {
-                scope.spawn(move || drop(port));
-            }
-        });
-    }
 }
 
 impl Traffic {

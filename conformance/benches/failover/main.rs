@@ -17,8 +17,6 @@ use multiwan_lab::{Fault, Lab, sandbox};
 use stage::Stage;
 
 const ROUNDS: usize = 20;
-/// Where a round takes seconds.
-const FEW: usize = 5;
 
 /// Timers of the kernel's own that are as quick as it takes; a real gateway needs longer to answer.
 const QUICKEST: [(&str, &str); 5] = [
@@ -46,8 +44,8 @@ fn main() {
         "    {:56} {:>9} {:>9} {:>9}",
         "", "median", "longest", "goal"
     );
-    let ours = |name: &str, stage: &Stage<'_>, fault, rounds, death: u64, back: u64| {
-        let row = Row { name, rounds };
+    let ours = |name: &str, stage: &Stage<'_>, fault, death: u64, back: u64| {
+        let row = Row(name);
         let rounds = row.play(|| round::play(stage, fault, true, |_| ()));
         row.print("", rounds.iter().map(|round| round.death), Some(death));
         let back_after = rounds.iter().filter_map(|round| round.back);
@@ -57,7 +55,6 @@ fn main() {
         "carrier lost, interval 100 ms",
         &quick,
         Fault::Carrier,
-        ROUNDS,
         20,
         150,
     );
@@ -65,30 +62,27 @@ fn main() {
         "modem silent, interval 100 ms",
         &quick,
         Fault::Silent,
-        ROUNDS,
         350,
         150,
     );
-    ours("carrier lost", &default, Fault::Carrier, FEW, 20, 1050);
-    ours("modem silent", &default, Fault::Silent, FEW, 3500, 1050);
+    ours("carrier lost", &default, Fault::Carrier, 20, 1050);
+    ours("modem silent", &default, Fault::Silent, 3500, 1050);
     ours(
         "provider dead, one target",
         &targets,
         Fault::Upstream,
-        FEW,
         3500,
         1050,
     );
-    let kernel = |name: &str, fault, rounds, tune: fn(&mut Lab)| {
-        let row = Row { name, rounds };
+    let kernel = |name: &str, fault, tune: fn(&mut Lab)| {
+        let row = Row(name);
         let rounds = row.play(|| round::play(&default, fault, false, tune));
         row.print("", rounds.iter().map(|round| round.death), None);
     };
-    kernel("carrier lost, kernel alone", Fault::Carrier, ROUNDS, |_| ());
+    kernel("carrier lost, kernel alone", Fault::Carrier, |_| ());
     kernel(
         "modem silent, kernel alone, its quickest timers",
         Fault::Silent,
-        ROUNDS,
         |lab| {
             for (timer, value) in QUICKEST {
                 let set = lab.router().set(&format!("ipv4/neigh/eth1/{timer}"), value);
@@ -101,19 +95,16 @@ fn main() {
     }
 }
 
-/// A line of the table.
-struct Row<'n> {
-    name: &'n str,
-    rounds: usize,
-}
+/// A line of the table, by its name.
+struct Row<'n>(&'n str);
 
 impl Row<'_> {
     fn play(&self, round: impl FnMut() -> round::Round) -> Vec<round::Round> {
         let rounds = env::var("ROUNDS").ok().and_then(|text| text.parse().ok());
-        let rounds = rounds.unwrap_or(self.rounds);
+        let rounds = rounds.unwrap_or(ROUNDS);
         let round = std::iter::repeat_with(round);
         round
-            .take(if wanted(self.name) { rounds } else { 0 })
+            .take(if wanted(self.0) { rounds } else { 0 })
             .collect()
     }
 
@@ -121,7 +112,7 @@ impl Row<'_> {
         let mut times: Vec<Duration> = times.collect();
         times.sort_unstable();
         let Some(longest) = times.last() else { return };
-        let name = format!("{}{what} ({} rounds)", self.name, times.len());
+        let name = format!("{}{what} ({} rounds)", self.0, times.len());
         let ms = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
         let goal = goal.map(|goal| format!("{goal} ms")).unwrap_or_default();
         let median = times[times.len() / 2];

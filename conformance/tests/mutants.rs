@@ -83,7 +83,8 @@ fn headers_name_clauses() -> Result<(), Failed> {
         ensure(!header.caught_by.is_empty(), || {
             format!("{} is caught by no clause", fixture.name)
         })?;
-        let named = header.caught_by.iter().chain(&header.also_fails);
+        let beside = header.also_fails.iter().chain(&header.may_fail);
+        let named = header.caught_by.iter().chain(beside);
         let unknown: Vec<&String> = named.filter(|id| clauses::find(id).is_none()).collect();
         ensure(unknown.is_empty(), || {
             format!("{} names {unknown:?}, which is no clause", fixture.name)

@@ -150,7 +150,7 @@ struct Mutants {
     /// Repeat the flows of the run that said this seed [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// What an applier fails beside, among the core, must be exactly what its header says
+    /// What an applier fails beside, among the core, must be what its header says
     #[arg(long)]
     strict: bool,
     /// Write the matrix for programs; `-` for standard output, and people's goes to standard error

@@ -108,9 +108,11 @@ impl Row {
         if self.fixture.kind != Kind::Broken {
             return Vec::new();
         }
-        let (seen, said) = (self.beside(), &self.fixture.header.also_fails);
+        let header = &self.fixture.header;
+        let (seen, said) = (self.beside(), &header.also_fails);
         let core = seen.iter().filter(|id| clauses::is_core(id));
-        let more = core.filter(|id| !said.iter().any(|s| s == *id));
+        let known = |id: &&&str| said.iter().chain(&header.may_fail).any(|said| said == **id);
+        let more = core.filter(|id| !known(id));
         let asked = |id: &&String| self.records.iter().any(|record| record.id == **id);
         let less = said
             .iter()
@@ -171,7 +173,9 @@ pub(crate) mod tests {
     use crate::report::tests::record;
 
     pub(crate) fn row(kind: Kind, verdicts: &[(&str, Status, &str)]) -> Row {
-        let header = Header::of("# caught by: spread.even\n# also fails: dead.carrier\n");
+        let header = Header::of(
+            "# caught by: spread.even\n# also fails: dead.carrier\n# may fail: dead.silent\n",
+        );
         let records = verdicts.iter().map(|&(id, status, reason)| Record {
             reason: Some(reason.to_owned()),
             ..record(id, Clause::Behaviour, status)
@@ -230,6 +234,7 @@ pub(crate) mod tests {
             ("spread.even", Failed, "x"),
             ("spread.weighted", Failed, "x"),
             ("dead.carrier", Passed, "x"),
+            ("dead.silent", Failed, "x"),
         ];
         let row = row(Kind::Broken, &seen);
         assert_eq!(row.differs(), ["+spread.weighted", "-dead.carrier"]);

@@ -93,6 +93,11 @@ impl Schedule {
         self.spacing = (self.spacing * 2).min(self.interval);
     }
 
+    /// The last probe did not go out after all, and is not waited for.
+    pub(super) fn withdraw(&mut self) {
+        self.deadlines.pop_back();
+    }
+
     /// An answer came; whether a probe waited for one.
     pub(super) fn answered(&mut self) -> bool {
         let waited = !self.deadlines.is_empty();
@@ -167,6 +172,16 @@ mod tests {
         schedule.answered();
         schedule.hurry(ms(50));
         assert!(schedule.is_due(ms(50)));
+    }
+
+    #[test]
+    fn what_did_not_go_out_is_not_missed() {
+        let mut schedule = Schedule::new(ms(100), ms(100));
+        schedule.start(ms(0));
+        schedule.sent(ms(0));
+        schedule.withdraw();
+        assert!(!schedule.take_missed(ms(5000)));
+        assert_eq!(schedule.wake(), Some(ms(100)));
     }
 
     #[test]

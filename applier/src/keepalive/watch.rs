@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::counts::Counts;
 use super::devices::Outlook;
@@ -78,6 +78,7 @@ impl Watch {
             prober: None,
             gateway_heard: false,
             asked: Moment::ZERO,
+            unable: None,
             counts,
             news,
         };
@@ -122,6 +123,8 @@ struct Watcher {
     gateway_heard: bool,
     /// When the last probe went out.
     asked: Moment,
+    /// Why it could not be asked at last, as the kernel's error number; told once.
+    unable: Option<i32>,
     counts: Counts,
     news: mpsc::UnboundedSender<News>,
 }
@@ -276,23 +279,37 @@ impl Watcher {
             self.step(now, Input::Answered);
             return;
         };
+        if self.prober.is_none() {
+            match Prober::open(index, asked, &self.now.keepalive.targets) {
+                Ok(prober) => self.prober = Some(prober),
+                Err(error) => return self.cannot_ask(error),
+            }
+        }
+        self.unable = None;
         self.asked = now;
         self.counts.sent();
-        if let Err(error) = self.send(index, asked) {
-            match error.raw_os_error() {
-                Some(libc::EPERM | libc::EACCES) => self.tell(What::Forbidden(error)),
-                // As with a frame that gets lost, the missing answer tells.
-                _ => debug!(line = self.name, %error, "cannot ask"),
-            }
+        let after_a_miss = self.line.state() != State::Up;
+        let sent = self.prober.as_mut().map(|prober| prober.ask(after_a_miss));
+        if let Some(Err(error)) = sent {
+            // As with a frame that gets lost, the missing answer tells.
+            debug!(line = self.name, %error, "cannot send");
         }
     }
 
-    fn send(&mut self, index: u32, asked: Asked) -> io::Result<()> {
-        let prober = match &mut self.prober {
-            Some(prober) => prober,
-            none => none.insert(Prober::open(index, asked, &self.now.keepalive.targets)?),
-        };
-        prober.ask(self.line.state() != State::Up)
+    /// There is no socket to ask by. No answer is none of the line's faults then: what was found last
+    /// stays.
+    fn cannot_ask(&mut self, error: io::Error) {
+        self.schedule.withdraw();
+        match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => self.tell(What::Forbidden(error)),
+            // The device went away; the kernel tells that by an event.
+            Some(libc::ENODEV | libc::ENXIO) => debug!(line = self.name, %error, "cannot ask"),
+            errno if errno == self.unable => debug!(line = self.name, %error, "cannot ask"),
+            errno => {
+                self.unable = errno;
+                warn!(line = self.name, %error, "cannot be probed; it stays what it was last found to be");
+            }
+        }
     }
 
     fn step(&mut self, now: Moment, input: Input) {

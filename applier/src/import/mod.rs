@@ -24,6 +24,11 @@ mod text;
 mod translation;
 mod way;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 pub use router::{Remembered, Router};
 
 use crate::config::{Config, ConfigError};

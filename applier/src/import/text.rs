@@ -214,21 +214,24 @@ fn table(above: &[String], entries: Vec<Entry>) -> Table {
     table
 }
 
-/// Comments stand below each other.
+/// Values and comments stand below each other.
 fn fill(table: &mut Table, entries: Vec<Entry>) {
-    let written = |key: &str, value: &Value| key.len() + value.to_string().len();
-    let widest = entries
-        .iter()
-        .map(|(key, value, _)| written(key, value))
-        .max()
-        .unwrap_or(0);
+    let length = |value: &Value| value.to_string().trim().len();
+    let keys = entries.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
+    let values = entries.iter().map(|(_, value, _)| length(value));
+    let values = values.max().unwrap_or(0);
     for (key, mut value, place) in entries {
         if !place.is_empty() {
-            let room = widest - written(key, &value);
-            let comment = format!("{:room$}  # {place}", "");
-            value.decor_mut().set_suffix(comment);
+            let room = values - length(&value);
+            value
+                .decor_mut()
+                .set_suffix(format!("{:room$}  # {place}", ""));
         }
         table.insert(key, Item::Value(value));
+        if let Some(mut key) = table.key_mut(key) {
+            let room = keys - key.get().len() + 1;
+            key.leaf_decor_mut().set_suffix(" ".repeat(room));
+        }
     }
 }
 

@@ -91,7 +91,7 @@ fn follow(
 impl Condition {
     fn and(&self, rule: &Rule) -> Self {
         let mut both = self.clone();
-        for statement in &rule.statements {
+        for statement in rule.statements_for_ipv4() {
             match statement {
                 Statement::OutputInterface(test, name) if both.interface.is_none() => {
                     both.interface = Some((*test, name.clone()));

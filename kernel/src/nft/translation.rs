@@ -3,10 +3,15 @@
 use std::net::Ipv4Addr;
 
 use super::{
-    numbers::{nat, target},
+    numbers::{cmp, meta, nat, target},
     statement::{Statement, Unknown},
+    table::Rule,
     wire::Nest,
 };
+
+const NFPROTO: u32 = libc::NFT_META_NFPROTO as u32;
+/// `NFTA_DATA_VALUE`
+const DATA_VALUE: u16 = 1;
 
 /// What source a statement gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +36,39 @@ impl Statement {
             _ => None,
         }
     }
+}
+
+impl Rule {
+    /// Its statements without the test for IPv4 that nft puts before one of an address in family
+    /// `inet`.
+    pub fn statements_for_ipv4(&self) -> Vec<&Statement> {
+        let mut rest = self.statements.as_slice();
+        let mut statements = Vec::new();
+        while let [first, tail @ ..] = rest {
+            match tail {
+                [second, behind @ ..] if is_test_for_ipv4(first, second) => rest = behind,
+                _ => {
+                    statements.push(first);
+                    rest = tail;
+                }
+            }
+        }
+        statements
+    }
+}
+
+/// `meta nfproto ipv4`
+fn is_test_for_ipv4(load: &Statement, compare: &Statement) -> bool {
+    let (Statement::Unknown(load), Statement::Unknown(compare)) = (load, compare) else {
+        return false;
+    };
+    let (key, family) = (Nest::new(&load.attributes), Nest::new(&compare.attributes));
+    load.name == "meta"
+        && key.u32(meta::KEY) == Some(NFPROTO)
+        && compare.name == "cmp"
+        && family.u32(cmp::OP) == Some(0)
+        && family.nest(cmp::DATA).and_then(|data| data.get(DATA_VALUE))
+            == Some(&[libc::NFPROTO_IPV4 as u8])
 }
 
 impl Unknown {
@@ -107,6 +145,32 @@ mod tests {
         let new = |last| iptables("SNAT", 2, &[&flags, &ADDRESS, &rest, last, &rest, &[0; 8]]);
         assert_eq!(new(&ADDRESS), to);
         assert_eq!(new(&OTHER), Some(SourceTranslation::Unclear));
+    }
+
+    #[test]
+    fn the_test_for_ipv4_is_passed_over_and_others_are_not() {
+        let part = |name: &str, write: &dyn Fn(&mut Attributes)| {
+            let mut attributes = Attributes::new();
+            write(&mut attributes);
+            Statement::Unknown(Unknown {
+                name: name.into(),
+                attributes: attributes.into_bytes(),
+            })
+        };
+        let load = |key| part("meta", &move |data| data.u32(meta::KEY, key));
+        let is = |family: u8| {
+            part("cmp", &move |data| {
+                data.u32(cmp::OP, 0);
+                data.nest(cmp::DATA, |data| data.bytes(DATA_VALUE, &[family]));
+            })
+        };
+        let count = |load, compare| {
+            let rule = Rule::new([load, compare, Statement::Masquerade]);
+            rule.statements_for_ipv4().len()
+        };
+        assert_eq!(count(load(NFPROTO), is(2)), 1);
+        assert_eq!(count(load(NFPROTO), is(10)), 3);
+        assert_eq!(count(load(16), is(2)), 3);
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 use super::address::{Chosen, address};
 use super::findings::{Found, Given, Line};
 use super::part::Part;
+use super::pin::is_the_line_s_own;
 use super::router::Router;
 use super::share::Share;
 use super::translation::Translation;
 use super::way::{Way, table};
-use crate::state::Address;
+use crate::state::{Address, Rule};
 
 /// A way with all that was worked out about it.
 struct Candidate<'a> {
@@ -73,10 +74,12 @@ impl Candidate<'_> {
             let now = chosen.now.as_ref();
             now.is_none_or(|now| now.address.contains(&gateway))
         };
+        let led = asked_for(router, way);
+        let led = led.or_else(|| gateway.is_none().then(|| routes(way)));
         Line {
             name,
             number: None,
-            interface: Found::new(way.interface.clone(), led_there(router, way)),
+            interface: Found::new(way.interface.clone(), led.unwrap_or_default()),
             address: chosen.given.clone(),
             broadcast: chosen
                 .now
@@ -98,7 +101,11 @@ impl Candidate<'_> {
 
     /// What multiwan takes away from a card that carries described addresses only.
     fn left_over(&self, router: &Router, candidates: &[Self]) -> Option<String> {
-        if self.is_dynamic() {
+        let first_there = candidates
+            .iter()
+            .find(|other| other.way.interface == self.way.interface)
+            .is_some_and(|first| first.way.same(self.way));
+        if self.is_dynamic() || !first_there {
             return None;
         }
         let described = |address: &&Address| {
@@ -126,7 +133,7 @@ impl Candidate<'_> {
         let ours = self.chosen.now.as_ref().map(|now| now.address.addr());
         let held = router.addresses(&self.way.interface);
         let is_held = |to| held.iter().any(|address| address.address.addr() == to);
-        let mut steady = true;
+        let (mut as_it_is, mut written) = (false, false);
         for translation in translations {
             if !translation.is_for(&self.way.interface) {
                 continue;
@@ -140,9 +147,10 @@ impl Candidate<'_> {
                 )),
                 _ => line.remarks.push(translation.to_string()),
             }
-            steady &= !translation.masquerades();
+            as_it_is |= translation.masquerades();
+            written |= ours.is_some() && translation.address() == ours;
         }
-        if !steady && !self.is_dynamic() {
+        if as_it_is && !written && !self.is_dynamic() {
             line.doubts.push(
                 "its address is written as it is now, but masquerade is for one that may change: \
                  write \"dynamic\" if so"
@@ -174,24 +182,25 @@ fn routes(way: &Way) -> String {
     format!("default in {}", tables.join(" and "))
 }
 
-/// What leads there beside the rules for all: `rule from 198.51.100.0/24 to table 201`.
-fn led_there(router: &Router, way: &Way) -> String {
-    let mut selectors: Vec<String> = Vec::new();
-    for rule in way.rules(router) {
-        let mark = rule
-            .mark
-            .map(|mark| format!("fwmark {:#x}/{:#x}", mark.value(), mark.mask()));
-        let from = rule.from.map(|from| format!("from {from}"));
-        let both: Vec<String> = from.into_iter().chain(mark).collect();
-        let pinned = rule.to.is_some() || rule.transport.is_some() || rule.port.is_some();
-        if !pinned && !both.is_empty() {
-            selectors.push(format!("{} to {}", both.join(" "), table(rule.table)));
-        }
-    }
-    match selectors.as_slice() {
-        [] => routes(way),
-        some => format!("rules {}", some.join(", ")),
-    }
+/// What leads there beside the rules for all: `rules from 198.51.100.0/24 to table 201`.
+fn asked_for(router: &Router, way: &Way) -> Option<String> {
+    let selectors: Vec<String> = way
+        .rules(router)
+        .into_iter()
+        .filter(|rule| is_the_line_s_own(router, way, rule))
+        .map(selector)
+        .collect();
+    (!selectors.is_empty()).then(|| format!("rules {}", selectors.join(", ")))
+}
+
+fn selector(rule: &Rule) -> String {
+    let from = rule.from.map(|from| format!("from {from}"));
+    let mark = rule.mark.map(|mark| match mark.mask() {
+        u32::MAX => format!("fwmark {:#x}", mark.value()),
+        mask => format!("fwmark {:#x}/{mask:#x}", mark.value()),
+    });
+    let words: Vec<String> = from.into_iter().chain(mark).collect();
+    format!("{} to {}", words.join(" "), table(rule.table))
 }
 
 /// The interface's name; with a number where several lines are on it.

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use ipnet::Ipv4Net;
 use multiwan_kernel::nft::{self, Mark, Statement, Test, Verdict};
 
 use super::findings::{Findings, Found, Given, Keepalive, Lan, Line, Pin};
@@ -42,6 +41,11 @@ pub(super) fn findings(router: &Router, firewall: &nft::Table) -> Option<Finding
             }
             None => findings.doubts.push(own.dead(number)),
         }
+    }
+    if !findings.doubts.is_empty() {
+        let doubt = "while a line is dead, it cannot be told for sure what the others' weights are, nor \
+                     whether they are backups";
+        findings.doubts.push(doubt.to_owned());
     }
     // All of them or none: what is not written gets the lowest that is free.
     if !numbers.iter().copied().eq((1..).take(numbers.len())) {
@@ -199,8 +203,11 @@ impl Own<'_> {
         if self.router.ppp.contains(&address.interface) {
             return dynamic("PPP's");
         }
-        if net.prefix_len() < 32 && !self.shares_network(of, net) {
+        if net.prefix_len() < 32 && !self.shares_network(address) {
             return dynamic("its rule is for it alone");
+        }
+        if self.keeps_others(&address.interface) {
+            return dynamic("other addresses are left beside it");
         }
         doubts.push(
             "whether its address is described or dynamic cannot be told: it is written as it is now"
@@ -209,20 +216,31 @@ impl Own<'_> {
         always("not put there by multiwan")
     }
 
-    fn shares_network(&self, of: u32, net: Ipv4Net) -> bool {
-        let others = self.lines().into_iter().map(|line| self.kernel.table(line));
-        let mut sources = others
-            .filter(|table| *table != of)
-            .flat_map(|table| self.router.routes(table))
-            .filter_map(way)
-            .filter_map(|(_, source)| source);
-        sources.any(|source| {
-            let mut held = self.router.state.addresses.iter();
-            let other = held.find(|address| address.address.addr() == source);
-            other.is_some_and(|other| {
-                net.contains(&other.address.network()) || other.address.contains(&net.network())
-            })
+    /// The addresses of the lines that are alive.
+    fn in_use(&self) -> impl Iterator<Item = &Address> {
+        let tables = self.lines().into_iter().map(|line| self.kernel.table(line));
+        tables.filter_map(|table| {
+            let routes = self.router.routes(table);
+            let (hop, source) = routes.into_iter().find_map(way)?;
+            let mut held = self.router.addresses(&hop.interface).into_iter();
+            held.find(|address| Some(address.address.addr()) == source)
         })
+    }
+
+    fn shares_network(&self, address: &Address) -> bool {
+        let net = address.address;
+        let mut others = self.in_use().filter(|other| *other != address);
+        others.any(|other| {
+            net.contains(&other.address.network()) || other.address.contains(&net.network())
+        })
+    }
+
+    /// Whether the interface has an address that no line has: where lines are described, `apply`
+    /// takes such away.
+    fn keeps_others(&self, interface: &str) -> bool {
+        let held = self.router.addresses(interface);
+        held.into_iter()
+            .any(|address| !self.in_use().any(|used| used == address))
     }
 
     /// Whether multiwan finds this gateway of a dynamic line by itself.

@@ -81,15 +81,13 @@ fn in_turn(router: &Router, of: u32, way: &Way) -> Part {
         let why = format!("no default route of it in {}", table(of));
         return Part::backup(usize::MAX, why, Some(NOT_REACHED));
     };
+    if routes.len() == 1 {
+        return Part::shared(0, 1, format!("the only default in {}", table(of)));
+    }
     let metric = routes[place].metric;
     let default = format!("default in {}, metric {metric}", table(of));
     if place == 0 {
-        let others = if routes.len() > 1 {
-            ", before others"
-        } else {
-            ""
-        };
-        return Part::shared(0, 1, format!("{default}{others}"));
+        return Part::shared(0, 1, format!("{default}, before others"));
     }
     let doubt = (routes[0].metric == metric).then_some(NOT_FIRST);
     Part::backup(place, format!("{default}, behind others"), doubt)

@@ -50,7 +50,7 @@ fn led<'a>(gone: &[Gone<'a>], table: u32) -> Option<Gone<'a>> {
 }
 
 /// What keeps the line's own packets, and those that are marked for it, on it.
-fn is_the_line_s_own(router: &Router, way: &Way, rule: &Rule) -> bool {
+pub(super) fn is_the_line_s_own(router: &Router, way: &Way, rule: &Rule) -> bool {
     let only_from = Rule {
         from: None,
         ..rule.clone()

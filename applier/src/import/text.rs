@@ -10,8 +10,15 @@ use crate::config::{Established, Kernel, Spread};
 
 const HEAD: &str = "\
 # As `multiwan import` found this router; the comments say where.
+";
+/// Where others have set it up.
+const STAYS: &str = "\
 # `multiwan plan -c FILE` shows what would change. The set-up that is there now stays: remove it
 # first, or let `multiwan check -c FILE` name what of it gets in the way.
+";
+/// Where multiwan has.
+const OURS: &str = "\
+# multiwan has set it up: what it put there tells.
 ";
 
 /// The file.
@@ -29,6 +36,11 @@ pub(super) fn write(findings: &Findings) -> String {
         section(&mut document, "kernel", kernel(found));
     }
     let mut text = HEAD.to_owned();
+    text.push_str(if findings.kernel.is_some() {
+        OURS
+    } else {
+        STAYS
+    });
     if !findings.doubts.is_empty() {
         text.push_str("#\n# To be looked at:\n");
         let doubts = findings.doubts.iter();

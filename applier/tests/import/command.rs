@@ -38,7 +38,11 @@ fn writes_a_file_once_that_plan_takes() {
         fs::write(file, "precious").unwrap();
         let again = multiwan(&["import", "-o", file]);
         assert_eq!(again.status.code(), Some(2));
-        assert!(told(&again).contains("is there already"), "{}", told(&again));
+        assert!(
+            told(&again).contains("is there already"),
+            "{}",
+            told(&again)
+        );
         assert_eq!(fs::read_to_string(file).unwrap(), "precious");
     });
 }
@@ -50,7 +54,11 @@ fn nothing_to_describe_is_wrong_usage() {
         let output = multiwan(&["import"]);
         assert_eq!(output.status.code(), Some(2));
         assert!(output.stdout.is_empty());
-        assert!(told(&output).contains("no default route in any table"), "{}", told(&output));
+        assert!(
+            told(&output).contains("no default route in any table"),
+            "{}",
+            told(&output)
+        );
     });
 }
 
@@ -82,7 +90,12 @@ fn needs_no_privilege_for_the_rest() {
         applied_by("verbatim/how-to-2001.sh", &fixture("two-lines.toml"));
         let binary = env!("CARGO_BIN_EXE_multiwan");
         let output = Command::new("setpriv")
-            .args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", binary, "import"])
+            .args([
+                "--bounding-set=-net_admin",
+                "--inh-caps=-net_admin",
+                binary,
+                "import",
+            ])
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", told(&output));

@@ -34,14 +34,22 @@ fn is_found_again(name: &str) {
         let imported = imported();
         let found = accepted(&imported);
         let changes = plan(&found);
-        assert_eq!(changes, Changes::default(), "{changes}\nfor\n{}", imported.text);
+        assert_eq!(
+            changes,
+            Changes::default(),
+            "{changes}\nfor\n{}",
+            imported.text
+        );
         assert_eq!(found.lines, described.lines, "{}", imported.text);
         assert_eq!(found.lans, described.lans, "{}", imported.text);
         assert_eq!(found.pins, described.pins, "{}", imported.text);
         assert_eq!(found.kernel, described.kernel, "{}", imported.text);
         assert_eq!(found.spread, described.spread, "{}", imported.text);
         let keepalive = (described.keepalive.timeout, described.keepalive.failures);
-        assert_eq!((found.keepalive.timeout, found.keepalive.failures), keepalive);
+        assert_eq!(
+            (found.keepalive.timeout, found.keepalive.failures),
+            keepalive
+        );
     });
 }
 
@@ -134,7 +142,10 @@ fn what_is_not_remembered_any_more() {
         assert_eq!(unnamed(&found), unnamed(&described));
         assert_eq!(plan(&found), Changes::default(), "{}", imported.text);
         let said = imported.doubts.join("\n");
-        assert!(said.contains("the lines' names are not in the kernel"), "{said}");
+        assert!(
+            said.contains("the lines' names are not in the kernel"),
+            "{said}"
+        );
     });
 }
 

@@ -9,8 +9,8 @@ use multiwan::difference::Changes;
 use multiwan::error::Error;
 use multiwan::import::{Imported, import};
 use multiwan::kernel::Kernel;
-use multiwan::record::Record;
 use multiwan::reconcile;
+use multiwan::record::Record;
 use multiwan::verdicts::Verdicts;
 use multiwan_lab::sandbox;
 
@@ -69,7 +69,10 @@ fn abbreviations(config: &Config) -> Vec<(String, String)> {
         ("NMI".to_owned(), lan.address.prefix_len().to_string()),
         ("NWI".to_owned(), lan.address.network().to_string()),
         ("NLINES".to_owned(), config.lines.len().to_string()),
-        ("SPREAD".to_owned(), format!("{:?}", config.spread).to_lowercase()),
+        (
+            "SPREAD".to_owned(),
+            format!("{:?}", config.spread).to_lowercase(),
+        ),
         ("KEEPALIVE_MS".to_owned(), "200".to_owned()),
         ("FAILURES".to_owned(), "2".to_owned()),
         ("SUCCESSES".to_owned(), "1".to_owned()),

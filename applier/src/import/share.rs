@@ -68,7 +68,7 @@ fn general_answer(router: &Router) -> Option<&Route> {
 }
 
 /// The first such route by the order in which rules of any kind come to it, else by tables.
-fn asked_first<'a>(router: &'a Router, wanted: impl Fn(&&Route) -> bool) -> Option<&'a Route> {
+fn asked_first(router: &Router, wanted: impl Fn(&&Route) -> bool) -> Option<&Route> {
     let plain = router.state.rules.iter();
     let odd = router
         .odd_rules

@@ -61,6 +61,12 @@ impl Candidate<'_> {
         } = self;
         let mut doubts = chosen.doubts.clone();
         doubts.extend(part.doubt.map(str::to_owned));
+        if way.gateway.is_none() && router.asks_by_arp(&way.interface) {
+            doubts.push(
+                "its default route has no IPv4 gateway, and multiwan needs one where it asks by ARP"
+                    .to_owned(),
+            );
+        }
         // Where multiwan finds a dynamic line's gateway by itself.
         let found_later = self.is_dynamic() && way.is_in_main();
         let gateway = way.gateway.filter(|_| !found_later);
@@ -75,7 +81,7 @@ impl Candidate<'_> {
             now.is_none_or(|now| now.address.contains(&gateway))
         };
         let led = asked_for(router, way);
-        let led = led.or_else(|| gateway.is_none().then(|| routes(way)));
+        let led = led.or_else(|| gateway.is_none().then(|| way.places()));
         Line {
             name,
             number: None,
@@ -86,7 +92,7 @@ impl Candidate<'_> {
                 .as_ref()
                 .filter(|_| !self.is_dynamic())
                 .and_then(broadcast),
-            gateway: gateway.map(|gateway| Found::new(gateway, routes(way))),
+            gateway: gateway.map(|gateway| Found::new(gateway, way.places())),
             onlink: gateway.is_some_and(|gateway| !near(gateway)),
             weight: part.weight.clone(),
             backup: part.backup.clone(),
@@ -168,18 +174,6 @@ pub(super) fn broadcast(address: &Address) -> Option<Ipv4Addr> {
             && net.contains(broadcast)
             && ![net.addr(), net.broadcast()].contains(broadcast)
     })
-}
-
-/// `default in table 201 and table 222`
-fn routes(way: &Way) -> String {
-    let mut tables: Vec<String> = Vec::new();
-    for used in &way.uses {
-        let name = table(used.table);
-        if !tables.contains(&name) {
-            tables.push(name);
-        }
-    }
-    format!("default in {}", tables.join(" and "))
 }
 
 /// What leads there beside the rules for all: `rules from 198.51.100.0/24 to table 201`.

@@ -66,6 +66,7 @@ cases! {
     a_share_that_only_some_sources_have: "share-by-source",
     nftables_that_cannot_be_read: "hidden",
     a_host_by_itself: "host",
+    a_default_route_without_a_gateway: "no-gateway",
 }
 
 #[test]
@@ -98,6 +99,22 @@ fn a_nexthop_object_that_the_kernel_does_not_spell_out_is_told() {
         "{said}"
     );
     assert!(imported.refused.is_some(), "it has no line");
+}
+
+/// A chain may be called anything.
+#[test]
+fn a_name_ends_no_comment() {
+    let mut router = router(include_str!("cases/one-line.router"));
+    router.tables[0].chains[0].name = "POST\nspread = \"connection\"\n#".to_owned();
+    let imported = import(&router, "lines.toml").unwrap();
+    let config = Config::parse(&imported.text, "lines.toml").unwrap();
+    assert_eq!(
+        config.spread,
+        crate::config::Spread::Pair,
+        "{}",
+        imported.text
+    );
+    assert!(!imported.text.contains("\nspread"), "{}", imported.text);
 }
 
 /// Names come from interfaces, which may be called nearly anything.

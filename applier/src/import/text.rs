@@ -44,7 +44,7 @@ pub(super) fn write(findings: &Findings) -> String {
     if !findings.doubts.is_empty() {
         text.push_str("#\n# To be looked at:\n");
         let doubts = findings.doubts.iter();
-        text.extend(doubts.map(|doubt| format!("# - {doubt}\n")));
+        text.extend(doubts.map(|doubt| format!("# - {}\n", one_line(doubt))));
     }
     if findings.lans.is_empty() {
         text.push_str("#\n# No [lan]: a host by itself.\n");
@@ -61,7 +61,8 @@ pub(super) fn doubts(findings: &Findings) -> Vec<String> {
             .iter()
             .map(move |doubt| format!("line {name}: {doubt}"))
     });
-    findings.doubts.iter().cloned().chain(of_lines).collect()
+    let all = findings.doubts.iter().cloned().chain(of_lines);
+    all.map(|doubt| one_line(&doubt)).collect()
 }
 
 /// A key, its value, and the comment beside it.
@@ -211,7 +212,13 @@ fn kernel(found: &Kernel) -> Vec<Entry> {
 }
 
 fn entry(key: &'static str, value: impl Into<Value>, place: &str) -> Entry {
-    (key, value.into(), place.to_owned())
+    (key, value.into(), one_line(place))
+}
+
+/// What others have named, with any character that nftables takes, is to end no comment.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
 }
 
 /// A table with comments above it.
@@ -219,7 +226,7 @@ fn table(above: &[String], entries: Vec<Entry>) -> Table {
     let mut table = Table::new();
     let comments: String = above
         .iter()
-        .map(|comment| format!("# {comment}\n"))
+        .map(|comment| format!("# {}\n", one_line(comment)))
         .collect();
     table.decor_mut().set_prefix(format!("\n{comments}"));
     fill(&mut table, entries);

@@ -120,6 +120,18 @@ impl Way {
         self.rules(router).iter().any(|rule| rule.mark.is_some())
     }
 
+    /// `default in table 201 and table 222`
+    pub(super) fn places(&self) -> String {
+        let mut tables: Vec<String> = Vec::new();
+        for used in &self.uses {
+            let name = table(used.table);
+            if !tables.contains(&name) {
+                tables.push(name);
+            }
+        }
+        format!("default in {}", tables.join(" and "))
+    }
+
     /// A default route that a DHCP client put into main.
     pub(super) fn leased(&self) -> Option<&Use> {
         self.uses

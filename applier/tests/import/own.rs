@@ -149,6 +149,23 @@ fn what_is_not_remembered_any_more() {
     });
 }
 
+/// What multiwan did not put there is no line, and is told.
+#[test]
+fn a_default_route_of_somebody_else_s_is_told() {
+    with_cards(&CARDS, || {
+        apply(&fixture("two-lines.toml"));
+        shell(
+            "ip address add 100.64.3.2/24 dev eth3
+             ip route add default via 100.64.3.1 dev eth3",
+        );
+        let imported = imported();
+        assert_eq!(accepted(&imported).lines.len(), 2);
+        let said = imported.doubts.join("\n");
+        let expected = "default in table main by eth3 is no line of multiwan's";
+        assert!(said.contains(expected), "{said}");
+    });
+}
+
 /// A line that a keepalive has taken out has no route that tells where it leads.
 #[test]
 fn a_dead_line_is_left_out_and_told() {

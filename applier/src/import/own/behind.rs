@@ -44,7 +44,7 @@ impl Own<'_> {
         lans
     }
 
-    fn is_a_line_s(&self, interface: &str) -> bool {
+    pub(super) fn is_a_line_s(&self, interface: &str) -> bool {
         self.rules_in(REFUSES).iter().any(|rule| {
             matches!(rule.statements.first(),
                 Some(Statement::InputInterface(Test::Is, card)) if card == interface)

@@ -11,7 +11,7 @@ use multiwan_kernel::nft::{self, Mark, Statement, Test};
 
 use super::findings::{Findings, Found};
 use super::router::Router;
-use super::way::{is_general, table};
+use super::way::{is_general, table, ways};
 use crate::config::Kernel;
 use crate::desired::{RESTORES, TELL_TCP};
 use crate::state::{Hop, Route, Rule, TABLE_MAIN, Target};
@@ -60,6 +60,7 @@ pub(super) fn findings(router: &Router, firewall: &nft::Table) -> Option<Finding
         let doubt = "what is pinned to a line that is left out is left out too";
         findings.doubts.push(doubt.to_owned());
     }
+    findings.doubts.extend(own.no_lines());
     findings.doubts.extend(own.untold());
     findings.kernel = Some(own.kernel);
     Some(findings)
@@ -141,6 +142,20 @@ impl Own<'_> {
             self.name(number),
             table(self.kernel.table(number))
         )
+    }
+
+    /// Where default routes lead beside its lines, that it did not put there.
+    fn no_lines(&self) -> Vec<String> {
+        let (ways, tunnels) = ways(self.router);
+        let others = ways.iter().filter(|way| !self.is_a_line_s(&way.interface));
+        let told = others.map(|way| {
+            format!(
+                "{} by {} is no line of multiwan's, and is not described",
+                way.places(),
+                way.interface
+            )
+        });
+        told.chain(tunnels).collect()
     }
 
     /// What is described and leaves no trace in a kernel.

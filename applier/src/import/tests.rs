@@ -67,6 +67,7 @@ cases! {
     nftables_that_cannot_be_read: "hidden",
     a_host_by_itself: "host",
     a_default_route_without_a_gateway: "no-gateway",
+    a_default_route_that_a_rule_passes_over: "passed-over",
 }
 
 #[test]

@@ -37,6 +37,28 @@ fn the_how_to_s_commands() {
     is_found_again("verbatim/how-to-2001.sh", "four-to-one.toml");
 }
 
+/// What iptables put there is told by line, whole.
+#[test]
+fn where_values_were_found() {
+    with_cards(&CARDS, || {
+        applied_by("verbatim/how-to-2001.sh", &fixture("four-to-one.toml"));
+        let found = imported();
+        let expected = r#"
+# snat to 198.51.100.2 for 192.0.2.0/24, table ip nat chain POSTROUTING
+[[line]]
+name      = "eth1"
+interface = "eth1"             # rules from 198.51.100.0/24 to table 201
+address   = "198.51.100.2/24"  # on eth1
+gateway   = "198.51.100.1"     # default in table 201 and table 222
+weight    = 4                  # nexthop weight 4 of the multipath default in table 222
+
+# snat to 203.0.113.2 for 192.0.2.0/24, table ip nat chain POSTROUTING
+[[line]]
+"#;
+        assert!(found.text.contains(expected), "{}", found.text);
+    });
+}
+
 #[test]
 fn the_how_to_s_commands_with_masquerade() {
     with_cards(&CARDS, || {

@@ -121,6 +121,15 @@ fn other_numbers_and_several_lans() {
         assert_eq!(found.lines, described.lines, "{}", imported.text);
         assert_eq!(found.lans, described.lans, "{}", imported.text);
         assert_eq!(found.kernel, described.kernel, "{}", imported.text);
+
+        // With the names their numbers are forgotten, unless they are written.
+        Record::open().unwrap().forget().unwrap();
+        let numbers =
+            |config: &Config| -> Vec<u8> { config.lines.iter().map(|line| line.number).collect() };
+        assert_eq!(
+            numbers(&accepted(&crate::router::imported())),
+            numbers(&described)
+        );
     });
 }
 

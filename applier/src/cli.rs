@@ -131,10 +131,11 @@ Example: multiwan check | grep -v ^ok
 Exit status: 3 when something is missing that is needed, else 0.";
 
 const IMPORT: &str = "\
-Lines are found by the default routes of all tables, with their gateways, weights, metrics and rules:
-as of the how-to of 2001 and LARTC, of mwan3 and VyOS, of DHCP clients, and of multiwan itself. Each
-value has a comment that says where it was found. What cannot be told is said in the file and on
-standard error. What is there stays, and is to be removed by hand where `multiwan check` says so.
+Lines are found by the default routes of all tables, with their gateways, weights, metrics and
+rules: as of the how-to of 2001 and LARTC, of mwan3 and VyOS, of DHCP clients, and of multiwan
+itself. Each value has a comment that says where it was found. What cannot be told is said in the
+file and on standard error. What is there stays, and is to be removed by hand where `multiwan check`
+says so.
 
 Examples:
   multiwan import -o /etc/multiwan.toml

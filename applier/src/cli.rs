@@ -2,6 +2,7 @@
 
 mod check;
 mod generate;
+mod import;
 mod log;
 mod page;
 mod status;
@@ -39,6 +40,7 @@ Examples:
   multiwan plan                    what would change, as lines for sh
   multiwan apply                   change it
   multiwan run -c /etc/lines.toml  apply, then watch the lines: for a service manager
+  multiwan import > lines.toml     describe what this router does already
   multiwan check                   what this kernel and this user can do
   multiwan status                  how the lines fare
   multiwan down                    remove it all, and restore what was there
@@ -85,6 +87,13 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Reads how this router works now, and prints a configuration for it; changes nothing
+    #[command(after_help = IMPORT)]
+    Import {
+        /// Writes it there, where no file is yet, and not to standard output
+        #[arg(short = 'o', long = "output", value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Removes what `apply` put there and nothing else, and restores the settings it changed
     Down(File),
     /// Prints completions for a shell
@@ -120,6 +129,20 @@ the default place, the kernel alone is looked at.
 Example: multiwan check | grep -v ^ok
 
 Exit status: 3 when something is missing that is needed, else 0.";
+
+const IMPORT: &str = "\
+Lines are found by the default routes of all tables, with their gateways, weights, metrics and
+rules: as of the how-to of 2001 and LARTC, of mwan3 and VyOS, of DHCP clients, and of multiwan
+itself. Each value has a comment that says where it was found. What cannot be told is said in the
+file and on standard error. What is there stays, and is to be removed by hand where `multiwan check`
+says so.
+
+Examples:
+  multiwan import -o /etc/multiwan.toml
+  multiwan plan
+
+Exit status: 2 when there is nothing to describe, or what was found cannot be: what is written then
+has to be put right by hand.";
 
 /// In the words of the suite's contract.
 const FEATURES: &str = "targets dynamic shared-card reload down pin backup inbound established";
@@ -214,6 +237,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
                 status::status(&file.load()?, shown).await
             }
             Command::Check { file, json } => check::check(&file, json).await,
+            Command::Import { file } => import::import_to(file.as_deref()).await,
             Command::Down(file) => down(&file).await,
             Command::Completions { shell } => generate::completions(shell),
             Command::Man { folder } => generate::man(folder.as_deref()),

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::config::ConfigError;
 use crate::difference::{Step, Unfeasible};
+use crate::import;
 use crate::keepalive;
 use crate::kernel::Refusal;
 use crate::state::Setting;
@@ -81,6 +82,12 @@ pub enum Error {
         /// What the system call returned.
         source: io::Error,
     },
+    /// A file would be overwritten.
+    #[error("{0} is there already; name another file, or remove it first")]
+    AlreadyThere(String),
+    /// There is nothing to describe.
+    #[error(transparent)]
+    Nothing(#[from] import::Nothing),
     /// The keepalive ended.
     #[error(transparent)]
     Keepalive(#[from] Box<keepalive::Error>),
@@ -91,7 +98,10 @@ impl Error {
     /// or feature of the kernel is missing.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Unfeasible(Unfeasible::NoGateway(_)) => 2,
+            Self::Config(_)
+            | Self::Unfeasible(Unfeasible::NoGateway(_))
+            | Self::AlreadyThere(_)
+            | Self::Nothing(_) => 2,
             Self::Unfeasible(Unfeasible::NoSetting(_)) | Self::Sysctl { .. } => 3,
             Self::HalfDone { cause, .. } => cause.exit_status(),
             Self::Keepalive(error) => match error.as_ref() {

@@ -9,6 +9,7 @@ pub mod desired;
 pub mod difference;
 pub mod down;
 pub mod error;
+pub mod import;
 pub mod keepalive;
 pub mod kernel;
 pub mod reconcile;

@@ -92,7 +92,7 @@ fn last_address(config: &Config, line: &Line, found: &State) -> Option<Ipv4Addr>
 /// network, else the first (how-to 2.3.3).
 fn dynamic(line: &mut Line, lans: &[Lan], last: Option<Ipv4Addr>, found: &State) -> Option<Lack> {
     let held = held(line, found);
-    let (hop, source) = default_route(line, TABLE_MAIN, found).unzip();
+    let (hop, source) = default_route(&line.interface, TABLE_MAIN, found).unzip();
     let gateway = line.gateway.or(hop.and_then(|hop| hop.gateway));
     let named = |net: &&Ipv4Net| Some(net.addr()) == source.flatten();
     let near = |net: &&Ipv4Net| gateway.is_some_and(|gateway| net.contains(&gateway));
@@ -129,9 +129,9 @@ fn gateway(line: &mut Line, last: Option<Ipv4Addr>, table: u32, found: &State) -
         return None;
     }
     let same_address = last.is_some() && line.address.map(|net| net.addr()) == last;
-    let before = || default_route(line, table, found).filter(|_| same_address);
+    let before = || default_route(&line.interface, table, found).filter(|_| same_address);
     let with_gateway = |(hop, _): (&Hop, _)| hop.gateway.map(|gateway| (gateway, hop.onlink));
-    let (gateway, onlink) = default_route(line, TABLE_MAIN, found)
+    let (gateway, onlink) = default_route(&line.interface, TABLE_MAIN, found)
         .and_then(with_gateway)
         .or_else(|| before().and_then(with_gateway))
         .unzip();
@@ -153,16 +153,13 @@ fn held(line: &Line, found: &State) -> Vec<Ipv4Net> {
 }
 
 /// The way by the line's interface of the first default route there that has one, and its source.
-fn default_route<'a>(
-    line: &Line,
+pub(crate) fn default_route<'a>(
+    interface: &str,
     table: u32,
     found: &'a State,
 ) -> Option<(&'a Hop, Option<Ipv4Addr>)> {
     let by_line = |route: &'a Route| {
-        let hop = route
-            .hops()
-            .iter()
-            .find(|hop| hop.interface == line.interface)?;
+        let hop = route.hops().iter().find(|hop| hop.interface == interface)?;
         match route.target {
             Target::Hops { source, .. } => Some((route.metric, hop, source)),
             _ => None,

@@ -20,6 +20,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
+pub(crate) use check::default_timeout;
 pub use error::ConfigError;
 pub use number::numbers;
 pub use target::{NoTarget, Target};

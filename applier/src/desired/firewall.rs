@@ -29,7 +29,12 @@ const ADOPT: &str = "adopt";
 pub(crate) const COUNTS_INCOMING: &str = ADOPT;
 /// The chain whose rules count a line's connections that leave.
 pub(crate) const COUNTS_NEW: &str = "postrouting";
-const TELL_TCP: &str = "tell_tcp";
+/// The chain that refuses what claims from outside to be from inside.
+pub(crate) const REFUSES: &str = "prerouting";
+/// A chain that gives packets their connections' marks, and does nothing else.
+pub(crate) const RESTORES: &str = "output";
+/// The chain that resets TCP.
+pub(crate) const TELL_TCP: &str = "tell_tcp";
 /// The chain that a line's death changes, and no other: what the others count goes on.
 const DEAD_LINES: &str = "dead_lines";
 
@@ -54,7 +59,7 @@ pub(super) fn firewall(config: &Config, verdicts: &Verdicts) -> Table {
 /// Before routing: packets from outside that claim an inside source are refused, and the others
 /// are given their connection's mark. Dead lines' TCP goes no further where it is to be reset.
 fn prerouting(config: &Config) -> Chain {
-    let mut chain = base("prerouting", Kind::Filter, Hook::Prerouting, MANGLE);
+    let mut chain = base(REFUSES, Kind::Filter, Hook::Prerouting, MANGLE);
     for card in cards(config) {
         for source in inside_sources(config) {
             chain.rule([
@@ -203,7 +208,7 @@ pub(crate) fn known_by(table: &Table) -> Vec<(Mark, Ipv4Addr)> {
 
 /// This router's own packets: those of a connection with a line are routed anew by its mark.
 fn output(config: &Config) -> Chain {
-    let mut chain = base("output", Kind::Route, Hook::Output, MANGLE);
+    let mut chain = base(RESTORES, Kind::Route, Hook::Output, MANGLE);
     restore(config, &mut chain);
     chain
 }

@@ -10,8 +10,10 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use firewall::{COUNTS_INCOMING, COUNTS_NEW, TABLE, known_by};
-pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS};
+pub(crate) use firewall::{
+    COUNTS_INCOMING, COUNTS_NEW, REFUSES, RESTORES, TABLE, TELL_TCP, known_by,
+};
+pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS};
 
 use std::sync::OnceLock;
 

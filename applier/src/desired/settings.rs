@@ -6,7 +6,7 @@ use crate::config::{Config, Spread};
 use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
 
 /// Hash over the layer 3 addresses: a client and a server stay together.
-const HASH_PAIRS: u32 = 0;
+pub(crate) const HASH_PAIRS: u32 = 0;
 /// Hash over the fields in `fib_multipath_hash_fields`.
 pub(crate) const HASH_FIELDS: u32 = 3;
 /// Hash over the five-tuple, by a hash that the sending socket may have chosen.

@@ -6,6 +6,7 @@ mod look;
 mod message;
 mod read;
 mod refusal;
+mod router;
 mod setting;
 mod surroundings;
 mod witness;

@@ -87,7 +87,7 @@ fn changed_mark_bits(chain: &Chain) -> u32 {
 }
 
 /// None where it is multiwan's, or one of those that the kernel starts with.
-fn rule(message: &RuleMessage) -> Option<ForeignRule> {
+pub(super) fn rule(message: &RuleMessage) -> Option<ForeignRule> {
     let header = &message.header;
     let mut rule = ForeignRule {
         inverted: header.flags.contains(RuleFlags::Invert),

@@ -9,6 +9,7 @@ mod held;
 mod invalid;
 mod router;
 
+use multiwan::config::Config;
 use multiwan::difference::Changes;
 use multiwan_lab::sandbox;
 use proptest::prelude::*;
@@ -16,7 +17,9 @@ use proptest::test_runner::TestRunner;
 
 use crate::described::{Described, described};
 use crate::held::Held;
-use crate::router::{Before, apply, before, down, lease, plan, raise, within};
+use crate::router::{
+    Before, apply, before, down, for_a_while, imported, lease, parse, plan, raise, within,
+};
 
 /// As many as take a few seconds, where `PROPTEST_CASES` does not say.
 const CASES: u32 = 12;
@@ -86,6 +89,37 @@ fn in_turn(before: &Before, several: &[Described]) {
     lease(leased, &[]);
     down().unwrap_or_else(|why| panic!("down: {why}\n{several:#?}"));
     Held::now().assert_same(&held, &format!("down after\n{several:#?}"));
+}
+
+/// What `import` makes of it is the same, in all that the kernel can tell: nothing would change.
+#[test]
+fn a_valid_one_is_imported_again() {
+    for_any((before(), described()), |(before, described)| {
+        within(&before, || {
+            before.settings().unwrap();
+            raise(&described.lines);
+            lease(&[], &described.lines);
+            for_a_while(&described.lines);
+            let text = described.to_string();
+            comes_and_stays(&text);
+            let imported = imported().unwrap_or_else(|why| panic!("{why}\n{text}"));
+            let changes = plan(&imported.text)
+                .unwrap_or_else(|why| panic!("{why}\n{text}and then\n{}", imported.text));
+            let both = format!("{text}and then\n{}", imported.text);
+            assert_eq!(changes, Changes::default(), "{changes}\nafter\n{both}");
+            let (described, found) = (parse(&text).unwrap(), parse(&imported.text).unwrap());
+            assert_eq!(found.lans, described.lans, "{both}");
+            assert_eq!(found.pins, described.pins, "{both}");
+            assert_eq!(found.kernel, described.kernel, "{both}");
+            let names = |config: &Config| -> Vec<_> {
+                let lines = config.lines.iter();
+                lines
+                    .map(|line| (line.name.clone(), line.number, line.dynamic))
+                    .collect()
+            };
+            assert_eq!(names(&found), names(&described), "{both}");
+        });
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use multiwan::config::Config;
 use multiwan::difference::Changes;
 use multiwan::error::Error;
+use multiwan::import::{Imported, import};
 use multiwan::kernel::Kernel;
 use multiwan::record::Record;
 use multiwan::verdicts::Verdicts;
@@ -145,6 +146,18 @@ pub(crate) fn lease(old: &[Line], new: &[Line]) {
     ip(&lines.join("\n")).unwrap_or_else(|why| panic!("{why}"));
 }
 
+/// Makes what the clients have put there theirs for a while, as DHCP's is.
+pub(crate) fn for_a_while(lines: &[Line]) {
+    let leased = lines.iter().filter(|line| line.dynamic).map(|line| {
+        format!(
+            "address replace {} brd + dev {} valid_lft 7200 preferred_lft 7200",
+            line.network, line.card
+        )
+    });
+    let lines: Vec<_> = leased.collect();
+    ip(&lines.join("\n")).unwrap_or_else(|why| panic!("{why}"));
+}
+
 fn ip(lines: &str) -> io::Result<()> {
     use std::io::Write as _;
     let mut child = Command::new("ip")
@@ -184,7 +197,12 @@ pub(crate) fn down() -> Result<Changes, Error> {
     with_kernel(async |kernel| Ok(down::down(kernel, None).await?.changes))
 }
 
-fn parse(text: &str) -> Result<Config, Error> {
+/// What `import` makes of what is there.
+pub(crate) fn imported() -> Result<Imported, Error> {
+    with_kernel(async |kernel| Ok(import(&kernel.router().await?, "imported.toml")?))
+}
+
+pub(crate) fn parse(text: &str) -> Result<Config, Error> {
     let numbers = Record::open().map(|record| record.content().numbers.clone());
     Ok(Config::parse_numbered(
         text,

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::{
     encode::{
         CONNTRACK_DIRECTION, CONNTRACK_MARK, CONNTRACK_STATE, DESTINATION_PORT, ETHER_TYPE,
-        IIFNAME, LOCAL, NAME_LENGTH, NEXTHOP, OIFNAME, PACKET_MARK, PROTOCOL, ROUTE_SEGMENT_SIZE,
+        IIFNAME, LOCAL, NEXTHOP, OIFNAME, PACKET_MARK, PROTOCOL, ROUTE_SEGMENT_SIZE,
         SET_CONNTRACK_MARK, SET_PACKET_MARK, SYN, SYN_RST, TCP_FLAGS, address, address_type,
         conntrack_address,
     },
@@ -212,9 +212,10 @@ fn set_mark(load: Load, store: Store, mark: Mark) -> Option<Statement> {
     }
 }
 
-/// A whole name; a shorter comparison is one of the names' beginnings.
+/// A whole name, which a zero ends (`iptables-nft` compares no further); a comparison without one is
+/// of the names' beginnings.
 fn interface(value: &[u8]) -> Option<String> {
-    (value.len() == NAME_LENGTH).then(|| wire::text(value).map(str::to_owned))?
+    (value.last() == Some(&0)).then(|| wire::text(value).map(str::to_owned))?
 }
 
 fn array<const N: usize>(value: &[u8]) -> Option<[u8; N]> {

@@ -1,7 +1,7 @@
 //! Which bits of marks a rule may change, also where somebody else wrote it.
 
 use super::{
-    numbers::{ct, meta},
+    numbers::{ct, meta, target},
     statement::{Statement, Unknown},
     wire::Nest,
 };
@@ -9,9 +9,6 @@ use super::{
 /// `NFT_META_MARK` and `NFT_CT_MARK`.
 const META_MARK: u32 = 3;
 const CT_MARK: u32 = 3;
-/// `NFTA_TARGET_NAME` and `NFTA_TARGET_INFO`.
-const TARGET_NAME: u16 = 1;
-const TARGET_INFO: u16 = 3;
 /// `XT_CONNMARK_RESTORE`.
 const RESTORE: u8 = 2;
 
@@ -36,20 +33,20 @@ impl Unknown {
         match self.name.as_str() {
             "meta" if stores(meta::SREG, meta::KEY, META_MARK) => u32::MAX,
             "ct" if stores(ct::SREG, ct::KEY, CT_MARK) => u32::MAX,
-            "target" => target(data).unwrap_or(0),
+            "target" => bits_of_target(data).unwrap_or(0),
             _ => 0,
         }
     }
 }
 
 /// `struct xt_mark_tginfo2` and `struct xt_connmark_tginfo1`, in the host's byte order.
-fn target(data: Nest<'_>) -> Option<u32> {
-    let info = data.get(TARGET_INFO)?;
+fn bits_of_target(data: Nest<'_>) -> Option<u32> {
+    let info = data.get(target::INFO)?;
     let word = |at: usize| {
         let bytes = info.get(4 * at..4 * at + 4)?;
         Some(u32::from_ne_bytes(bytes.try_into().ok()?))
     };
-    match data.string(TARGET_NAME)? {
+    match data.string(target::NAME)? {
         "MARK" => Some(word(0)? | word(1)?),
         "CONNMARK" if info.get(12) == Some(&RESTORE) => word(2),
         "CONNMARK" => Some(word(0)? | word(1)?),
@@ -101,15 +98,15 @@ mod tests {
         let words = |words: &[u32]| -> Vec<u8> {
             words.iter().flat_map(|word| word.to_ne_bytes()).collect()
         };
-        let target = |name: &str, info: Vec<u8>| {
+        let changed_by = |name: &str, info: Vec<u8>| {
             unknown("target", |data| {
-                data.string(TARGET_NAME, name);
-                data.bytes(TARGET_INFO, &info);
+                data.string(target::NAME, name);
+                data.bytes(target::INFO, &info);
             })
         };
-        assert_eq!(target("MARK", words(&[0x40, 0xff])), 0xff);
+        assert_eq!(changed_by("MARK", words(&[0x40, 0xff])), 0xff);
         let restore = [words(&[0, u32::MAX, 0xff00]), vec![RESTORE, 0, 0, 0]].concat();
-        assert_eq!(target("CONNMARK", restore), 0xff00);
-        assert_eq!(target("LOG", words(&[1, 2])), 0);
+        assert_eq!(changed_by("CONNMARK", restore), 0xff00);
+        assert_eq!(changed_by("LOG", words(&[1, 2])), 0);
     }
 }

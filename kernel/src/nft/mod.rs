@@ -51,6 +51,7 @@ mod table;
 mod tests;
 mod text;
 mod transaction;
+mod translation;
 mod wire;
 
 pub use self::{
@@ -63,4 +64,5 @@ pub use self::{
     },
     table::{Base, Chain, Family, Hook, Kind, Policy, Rule, Table},
     transaction::Transaction,
+    translation::SourceTranslation,
 };

@@ -98,3 +98,10 @@ pub(super) mod reject {
     pub(in crate::nft) const ICMP_UNREACH: u32 = 0;
     pub(in crate::nft) const TCP_RESET: u32 = 1;
 }
+
+/// An extension of iptables, as `iptables-nft` puts it there.
+pub(super) mod target {
+    pub(in crate::nft) const NAME: u16 = 1;
+    pub(in crate::nft) const REVISION: u16 = 2;
+    pub(in crate::nft) const INFO: u16 = 3;
+}

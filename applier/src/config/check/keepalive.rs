@@ -26,7 +26,7 @@ pub(super) fn keepalive(raw: &file::Keepalive) -> Checked<Keepalive> {
         interval,
         timeout: match &raw.timeout {
             Some(text) => value::duration(text, least)?,
-            None => interval.max(PATIENCE.saturating_sub(interval.saturating_mul(failures - 1))),
+            None => default_timeout(interval, failures),
         },
         failures,
         successes: count(&raw.successes, "successes", 1)?,
@@ -36,4 +36,10 @@ pub(super) fn keepalive(raw: &file::Keepalive) -> Checked<Keepalive> {
             .map(value::target)
             .collect::<Checked<_>>()?,
     })
+}
+
+/// The timeout where none is written.
+pub(crate) fn default_timeout(interval: Duration, failures: u32) -> Duration {
+    let before_last = interval.saturating_mul(failures.saturating_sub(1));
+    interval.max(PATIENCE.saturating_sub(before_last))
 }

@@ -7,6 +7,8 @@ mod line;
 mod lines;
 mod pin;
 
+pub(crate) use keepalive::default_timeout;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

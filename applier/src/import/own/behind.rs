@@ -1,0 +1,77 @@
+//! What is behind the router, and what of it must use one line.
+
+use multiwan_kernel::nft::{Statement, Test, Verdict};
+
+use super::super::findings::{Found, Lan, Pin};
+use super::super::way::table;
+use super::Own;
+use crate::desired::REFUSES;
+use crate::state::Address;
+
+impl Own<'_> {
+    /// The networks that nobody outside may claim, where they are no line's own address.
+    pub(super) fn lans(&self) -> Vec<Lan> {
+        let mut lans: Vec<Lan> = Vec::new();
+        for rule in self.rules_in(REFUSES) {
+            let [
+                Statement::InputInterface(Test::Is, _),
+                Statement::Source(Test::Is, network),
+                Statement::Counter(_),
+                Statement::Verdict(Verdict::Drop),
+            ] = rule.statements.as_slice()
+            else {
+                continue;
+            };
+            let put = |address: &&Address| !self.router.remembered.addresses.contains(*address);
+            let mut there: Vec<&Address> = self
+                .router
+                .state
+                .addresses
+                .iter()
+                .filter(|address| address.address.trunc() == *network)
+                .filter(|address| !self.is_a_line_s(&address.interface))
+                .collect();
+            there.sort_by_key(|address| (put(address), address.rank));
+            let known = lans.iter().any(|lan| lan.address.value.trunc() == *network);
+            if let (Some(address), false) = (there.first(), known) {
+                let place = format!("table ip {}", self.firewall.name);
+                lans.push(Lan {
+                    interface: address.interface.clone(),
+                    address: Found::new(address.address, place),
+                });
+            }
+        }
+        lans
+    }
+
+    pub(super) fn is_a_line_s(&self, interface: &str) -> bool {
+        self.rules_in(REFUSES).iter().any(|rule| {
+            matches!(rule.statements.first(),
+                Some(Statement::InputInterface(Test::Is, card)) if card == interface)
+        })
+    }
+
+    pub(super) fn pins(&self) -> Vec<Pin> {
+        let priority = self.kernel.balance_table.saturating_sub(1);
+        let pins = self.rules().filter(|rule| {
+            let own = rule.table == rule.priority && rule.transport.is_none() && rule.to.is_none();
+            rule.priority == priority && rule.mark.is_none() && !own
+        });
+        let numbered = pins.filter_map(|rule| {
+            let number = (rule.table + 1).checked_sub(self.kernel.first_table)?;
+            Some((rule, u8::try_from(number).ok()?))
+        });
+        numbered
+            .map(|(rule, number)| Pin {
+                from: rule.from,
+                to: rule.to,
+                protocol: rule.transport,
+                port: rule.port,
+                line: Found::new(
+                    self.name(number),
+                    format!("rule {} to {}", rule.priority, table(rule.table)),
+                ),
+            })
+            .collect()
+    }
+}

@@ -13,6 +13,9 @@ use crate::runtime::{
 };
 use crate::verdicts::{Verdict, Verdicts};
 
+/// Why a line is taken to be up that nothing is known of.
+const NOT_PROBED: &str = "not probed yet";
+
 /// What is known of each line, kept in the runtime folder where there is one.
 pub(super) struct Memory {
     directory: Option<Directory>,
@@ -81,7 +84,7 @@ impl Memory {
                         state: State::Up.word().into(),
                         verdict: Verdict::Up,
                         since: SystemTime::now(),
-                        reason: "not probed yet".into(),
+                        reason: NOT_PROBED.into(),
                     },
                 },
             )
@@ -93,6 +96,16 @@ impl Memory {
     pub(super) fn state(&self, line: &str) -> State {
         let held = self.lines.iter().find(|held| held.name == line);
         state_of(held.map(|held| held.verdict).unwrap_or_default())
+    }
+
+    /// Takes in that a line has answered; whether nothing was known of it before.
+    pub(super) fn answers(&mut self, line: &str) -> bool {
+        let unknown = |held: &&mut Remembered| held.name == line && held.reason == NOT_PROBED;
+        let Some(held) = self.lines.iter_mut().find(unknown) else {
+            return false;
+        };
+        held.reason = "it answers".into();
+        true
     }
 
     /// Takes in a change; whether the verdict is another now.

@@ -316,6 +316,12 @@ impl Keepalive {
         let News { line, what } = news;
         let (change, neighbour) = match what {
             What::Changed(change, neighbour) => (change, neighbour),
+            What::Answers => {
+                if self.memory.answers(&line) {
+                    self.memory.write();
+                }
+                return Ok(());
+            }
             What::Forbidden(source) => return Err(Error::Forbidden { line, source }),
         };
         let lasted = humantime::format_duration(line::rounded(change.lasted));
@@ -329,6 +335,7 @@ impl Keepalive {
             return Ok(());
         }
         self.tally.verdict_changed(&line);
+        self.memory.count(&self.tally.counted());
         if change.to.verdict() == Verdict::Up
             && let Some(neighbour) = neighbour
         {

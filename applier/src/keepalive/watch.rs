@@ -42,6 +42,8 @@ pub(super) struct News {
 pub(super) enum What {
     /// Its state changed; with the gateway that answered, where one did.
     Changed(Change, Option<Neighbour>),
+    /// It has answered for the first time.
+    Answers,
     /// It cannot be probed, and never will.
     Forbidden(io::Error),
 }
@@ -79,6 +81,7 @@ impl Watch {
             gateway_heard: false,
             asked: Moment::ZERO,
             unable: None,
+            has_answered: false,
             counts,
             news,
         };
@@ -125,6 +128,7 @@ struct Watcher {
     asked: Moment,
     /// Why it could not be asked at last, as the kernel's error number; told once.
     unable: Option<i32>,
+    has_answered: bool,
     counts: Counts,
     news: mpsc::UnboundedSender<News>,
 }
@@ -227,6 +231,9 @@ impl Watcher {
         match heard {
             Heard::Answer if self.schedule.answered() => {
                 self.counts.answered(now.saturating_sub(self.asked));
+                if !std::mem::replace(&mut self.has_answered, true) {
+                    self.tell(What::Answers);
+                }
                 self.step(now, Input::Answered);
             }
             Heard::Gateway => self.gateway_heard = true,

@@ -14,10 +14,14 @@ use crate::state::TABLE_MAIN;
 pub struct Surroundings {
     /// Routing policy rules of others, without the kernel's own three.
     pub rules: Vec<ForeignRule>,
-    /// Routes: default routes in main, and all that are in other tables and no default routes.
+    /// Routes: default routes in main, and all that are in other tables.
     pub routes: Vec<ForeignRoute>,
+    /// Whether rules of multiwan's are there: the default routes in its tables are its own then.
+    pub applied: bool,
     /// Chains of nftables that change marks.
     pub mark_writers: Vec<MarkWriter>,
+    /// Tables of nftables whose rules are not understood, such as those of xtables' matches.
+    pub unread: Vec<String>,
 }
 
 /// A rule of somebody else's; prints as `ip rule` shows it, as far as it is understood.
@@ -87,14 +91,18 @@ pub enum Clash {
     MarksChanged(MarkWriter, u32),
     /// A route in a table of multiwan's, before or beside its own.
     RouteInOurTable(ForeignRoute),
+    /// A default route in a table that will be multiwan's.
+    DefaultInOurTable(u32),
     /// A default route in main.
     DefaultInMain,
+    /// A table of nftables of which is not known whether it changes marks.
+    NotUnderstood(String, u32),
 }
 
 impl Clash {
     /// Whether it does no harm and is named only because people ask.
     pub fn is_harmless(&self) -> bool {
-        matches!(self, Self::DefaultInMain)
+        matches!(self, Self::DefaultInMain | Self::NotUnderstood(..))
     }
 }
 
@@ -116,14 +124,29 @@ pub fn clashes(config: &Config, around: &Surroundings) -> Vec<Clash> {
         .iter()
         .filter(|route| ours.contains(&route.table) && route.to.prefix_len() > 0)
         .map(|route| Clash::RouteInOurTable(route.clone()));
+    let mut taken: Vec<u32> = around
+        .routes
+        .iter()
+        .filter(|route| !around.applied && route.to.prefix_len() == 0)
+        .map(|route| route.table)
+        .filter(|table| ours.contains(table))
+        .collect();
+    taken.sort_unstable();
+    taken.dedup();
     let default = around
         .routes
         .iter()
         .any(|route| route.table == TABLE_MAIN && route.to.prefix_len() == 0);
+    let unread = around
+        .unread
+        .iter()
+        .map(|table| Clash::NotUnderstood(table.clone(), kernel.mark_mask));
     rules
         .chain(marks)
         .chain(routes)
+        .chain(taken.into_iter().map(Clash::DefaultInOurTable))
         .chain(default.then_some(Clash::DefaultInMain))
+        .chain(unread)
         .collect()
 }
 
@@ -249,9 +272,19 @@ impl fmt::Display for Clash {
                  kept and comes before its own; remove it, or choose other tables under [kernel]",
                 route.table, route.to
             ),
+            Self::DefaultInOurTable(table) => write!(
+                f,
+                "table {table} has a default route already, which `apply` replaces and `down` \
+                 restores; if somebody else needs it, choose other tables under [kernel]"
+            ),
             Self::DefaultInMain => f.write_str(
                 "main has a default route, as DHCP clients put there; it does no harm, since \
                  multiwan's rule for main passes over it",
+            ),
+            Self::NotUnderstood(table, mask) => write!(
+                f,
+                "table {table} has rules that are not understood; see that none of them changes bits \
+                 of mark_mask {mask:#x}"
             ),
         }
     }
@@ -296,6 +329,33 @@ mod tests {
             ..Surroundings::default()
         };
         says(&around, &[]);
+    }
+
+    #[test]
+    fn a_default_route_where_multiwan_will_have_its_own_is_named_until_it_has() {
+        let route = |table| ForeignRoute {
+            table,
+            to: Ipv4Net::default(),
+        };
+        let mut around = Surroundings {
+            routes: vec![route(100), route(201), route(222)],
+            ..Surroundings::default()
+        };
+        says(
+            &around,
+            &["table 201 has a default", "table 222 has a default"],
+        );
+        around.applied = true;
+        says(&around, &[]);
+    }
+
+    #[test]
+    fn a_table_that_is_not_understood_is_said_to_be_so() {
+        let around = Surroundings {
+            unread: vec!["ip mangle".into()],
+            ..Surroundings::default()
+        };
+        says(&around, &["table ip mangle has rules that are not"]);
     }
 
     #[test]

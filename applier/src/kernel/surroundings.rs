@@ -36,6 +36,10 @@ impl Kernel {
             _ => None,
         });
         let rules = rules.collect();
+        let applied = answers.iter().any(|answer| match answer {
+            RouteNetlinkMessage::NewRule(message) => is_ours(message),
+            _ => false,
+        });
         let mut question = RouteMessage::default();
         question.header.address_family = AddressFamily::Inet;
         let answers = self
@@ -45,25 +49,37 @@ impl Kernel {
             RouteNetlinkMessage::NewRoute(message) => route(message),
             _ => None,
         });
+        let (mark_writers, unread) = self.mark_writers()?;
         Ok(Surroundings {
             rules,
             routes: routes.collect(),
-            mark_writers: self.mark_writers()?,
+            applied,
+            mark_writers,
+            unread,
         })
     }
 
-    fn mark_writers(&mut self) -> Result<Vec<MarkWriter>, Error> {
+    /// The chains that change marks, and the tables that are not understood.
+    fn mark_writers(&mut self) -> Result<(Vec<MarkWriter>, Vec<String>), Error> {
         let tables = self.netfilter.tables().map_err(Error::Netfilter)?;
         let foreign = tables.into_iter().filter(|(family, name)| {
             matches!(family, Family::Ip | Family::Inet)
                 && (*family, name.as_str()) != (Family::Ip, TABLE)
         });
-        let mut writers = Vec::new();
+        let (mut writers, mut unread) = (Vec::new(), Vec::new());
         for (family, name) in foreign {
-            // Gone in between, or with chains of a kind that no mark is changed in.
-            let Ok(Some(table)) = self.netfilter.read(family, &name) else {
-                continue;
+            let table = match self.netfilter.read(family, &name) {
+                Ok(Some(table)) => table,
+                // Gone in between.
+                Ok(None) => continue,
+                Err(_) => {
+                    unread.push(format!("{family} {name}"));
+                    continue;
+                }
             };
+            if table.chains.iter().any(has_unknown) {
+                unread.push(format!("{family} {name}"));
+            }
             writers.extend(table.chains.iter().filter_map(|chain| {
                 let bits = changed_mark_bits(chain);
                 (bits != 0).then(|| MarkWriter {
@@ -73,8 +89,15 @@ impl Kernel {
                 })
             }));
         }
-        Ok(writers)
+        Ok((writers, unread))
     }
+}
+
+/// Whether one of its rules does what is not understood, such as an extension of xtables.
+fn has_unknown(chain: &Chain) -> bool {
+    let unknown = |statement: &Statement| matches!(statement, Statement::Unknown { .. });
+    let rules = &mut chain.rules.iter();
+    rules.any(|rule| rule.statements.iter().any(unknown))
 }
 
 fn changed_mark_bits(chain: &Chain) -> u32 {
@@ -84,6 +107,14 @@ fn changed_mark_bits(chain: &Chain) -> u32 {
         .flat_map(|rule| &rule.statements)
         .map(Statement::changed_mark_bits)
         .fold(0, |bits, more| bits | more)
+}
+
+fn is_ours(message: &RuleMessage) -> bool {
+    let ours = |attribute: &RuleAttribute| match attribute {
+        RuleAttribute::Protocol(owner) => u8::from(*owner) == PROTOCOL,
+        _ => false,
+    };
+    message.attributes.iter().any(ours)
 }
 
 /// None where it is multiwan's, or one of those that the kernel starts with.
@@ -151,5 +182,5 @@ fn route(message: &RouteMessage) -> Option<ForeignRoute> {
     }
     let to = Ipv4Net::new(to, header.destination_prefix_length).ok()?;
     let default = to.prefix_len() == 0;
-    (default == (table == TABLE_MAIN)).then_some(ForeignRoute { table, to })
+    (default || table != TABLE_MAIN).then_some(ForeignRoute { table, to })
 }

@@ -69,7 +69,7 @@ fn examine(sandbox: &Sandbox) -> Result<bool, crate::Error> {
     lab.traffic(Options::default())?;
     println!("ok       frames and captures on packet sockets");
     lab.break_line(0, Fault::Silent)?;
-    println!("ok       nftables on a device, in and out");
+    println!("ok       nftables on a device, and a queue that is a black hole");
     for (setting, since) in SETTINGS {
         let there = fs::exists(format!("/proc/sys/net/{setting}")).unwrap_or(false);
         let (word, name) = (

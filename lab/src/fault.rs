@@ -7,6 +7,7 @@ use multiwan_kernel::nft::{self, Base, Chain, Family, Hook, Kind, Netfilter, Pol
 use crate::error::Error;
 use crate::host::{self, Device};
 use crate::lab::{Lab, Modem};
+use crate::mute::{mute, unmute};
 use crate::slow::Slow;
 
 /// A way in which a line dies.
@@ -79,6 +80,10 @@ impl Lab {
             Fault::Carrier => modem.host.change([host::down(modem.lan.index)])?,
             Fault::AdminDown => self.router.change([host::down(modem.router_card.index)])?,
             Fault::Silent | Fault::Upstream | Fault::HalfDead => {
+                // A modem that still sends revives its line by its own ARP.
+                if fault == Fault::Silent {
+                    modem.host.change([mute(modem.lan.index)])?;
+                }
                 let table = broken(fault, &modem.lan.name);
                 modem.netfilter(|netfilter| netfilter.replace(&table))?;
             }
@@ -121,6 +126,9 @@ impl Lab {
             Some(fault @ (Fault::Silent | Fault::Upstream | Fault::HalfDead)) => {
                 let family = broken(fault, &modem.lan.name).family;
                 modem.netfilter(|netfilter| netfilter.delete(family, BROKEN))?;
+                if fault == Fault::Silent {
+                    modem.host.change([unmute(modem.lan.index)])?;
+                }
             }
             Some(Fault::DeviceRemoved) => {
                 let unplugged = Device {
@@ -157,33 +165,19 @@ impl Modem {
     }
 }
 
-/// The table that makes a modem drop what its fault says, on the router's side or between its
-/// sides.
+/// The table that makes a modem drop what comes in from the router, before it sees anything, or what
+/// it would pass on.
 fn broken(fault: Fault, lan: &str) -> Table {
-    let on_lan: &[Hook] = match fault {
-        // Before it sees anything and after it has sent: a modem that still sends revives its
-        // line by its own ARP.
-        Fault::Silent => &[Hook::Ingress, Hook::Egress],
-        Fault::HalfDead => &[Hook::Ingress],
-        _ => &[],
-    };
-    let family = if on_lan.is_empty() {
-        Family::Ip
-    } else {
-        Family::Netdev
-    };
-    let hooks = if on_lan.is_empty() {
-        &[Hook::Forward]
-    } else {
-        on_lan
+    let (family, base) = match fault {
+        Fault::Silent | Fault::HalfDead => {
+            let base = Base::new(Kind::Filter, Hook::Ingress, 0).device(lan);
+            (Family::Netdev, base)
+        }
+        _ => (Family::Ip, Base::new(Kind::Filter, Hook::Forward, 0)),
     };
     let mut table = Table::new(family, BROKEN);
-    for (name, &hook) in ["first", "second"].into_iter().zip(hooks) {
-        let mut base = Base::new(Kind::Filter, hook, 0).policy(Policy::Drop);
-        if family == Family::Netdev {
-            base = base.device(lan);
-        }
-        table.chains.push(Chain::base(name, base));
-    }
+    table
+        .chains
+        .push(Chain::base("all", base.policy(Policy::Drop)));
     table
 }

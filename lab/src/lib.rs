@@ -12,6 +12,7 @@ mod hub;
 mod hygiene;
 mod lab;
 mod modem;
+mod mute;
 mod netns;
 mod plain;
 mod provider;

@@ -56,7 +56,7 @@ use crate::config::{self, Config};
 use crate::difference::Changes;
 use crate::kernel::Kernel;
 use crate::reconcile;
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::{Lack, Resolved, resolve};
 use crate::status::Status;
 use crate::verdicts::{Verdict, Verdicts};
 use counts::Tally;
@@ -202,9 +202,20 @@ impl Keepalive {
     async fn look(&mut self) -> Result<crate::state::State, crate::error::Error> {
         let (found, now) = reconcile::look(&mut self.kernel, &self.config).await?;
         for (line, before) in now.config.lines.iter().zip(&self.now.config.lines) {
-            if let (true, Some(address)) = (line.dynamic && line != before, line.address) {
-                let gateway = line.gateway.map(tracing::field::display);
-                info!(line = line.name, %address, gateway, "the line has this address now");
+            if !line.dynamic || line == before {
+                continue;
+            }
+            let lost = now.lacking.get(&line.name) == Some(&Lack::Address);
+            match line.address {
+                Some(last) if lost => {
+                    let last = last.addr();
+                    info!(line = line.name, %last, "the line has no address any more");
+                }
+                Some(address) => {
+                    let gateway = line.gateway.map(tracing::field::display);
+                    info!(line = line.name, %address, gateway, "the line has this address now");
+                }
+                None => {}
             }
         }
         self.now = now;

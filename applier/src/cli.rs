@@ -257,13 +257,11 @@ async fn apply(config: &Config) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// As [`apply`], but lines whose interfaces are not there yet are left out: the keepalive sets
-/// them up as they come.
+/// As [`apply`], but lines and LANs whose interfaces are not there yet are left out: the keepalive
+/// says so, and sets them up as they come.
 async fn start(config: &Config) -> Result<(), Error> {
     let _turn = turn::take().await?;
-    let mut kernel = Kernel::open()?;
-    let verdicts = reconcile::absent_are_dead(&mut kernel, config).await?;
-    reconcile::reconcile_and_read_back(&mut kernel, config, &verdicts).await?;
+    reconcile::start(&mut Kernel::open()?, config).await?;
     Ok(())
 }
 

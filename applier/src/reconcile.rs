@@ -27,7 +27,7 @@ pub async fn reconcile(
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
     let found = kernel.read().await?;
-    let changes = compare(config, verdicts, &found)?;
+    let changes = compare(config, verdicts, &found, Absent::Refused)?;
     make(kernel, config, &found, changes).await
 }
 
@@ -56,8 +56,9 @@ fn resolved(config: &Config, found: &State) -> Resolved {
     }
 }
 
-/// As [`reconcile`] after a [`look`], but interfaces that somebody has taken down stay down, and
-/// their lines get nothing: what a daemon does that is not asked each time.
+/// As [`reconcile`] after a [`look`], but interfaces that somebody has taken down stay down, those
+/// that are not there are waited for, and their lines get nothing: what a daemon does that is not
+/// asked each time.
 ///
 /// # Errors
 ///
@@ -70,12 +71,12 @@ pub async fn keep(
 ) -> Result<Changes, Error> {
     let config = &now.config;
     let mut verdicts = now.verdicts(verdicts);
-    let down = |interface: &String| found.links.get(interface).is_some_and(|link| !link.up);
-    for line in config.lines.iter().filter(|line| down(&line.interface)) {
+    let is_up = |interface: &String| found.links.get(interface).is_some_and(|link| link.up);
+    for line in config.lines.iter().filter(|line| !is_up(&line.interface)) {
         verdicts.set(&line.name, Verdict::Dead);
     }
     let mut wanted = desired(config, &verdicts);
-    wanted.links.retain(|interface, _| !down(interface));
+    wanted.links.retain(|interface, _| is_up(interface));
     let changes = change(config, found, feasible(wanted, found)?);
     make(kernel, config, found, changes).await
 }
@@ -158,10 +159,34 @@ pub async fn plan(
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    compare(config, verdicts, &kernel.read().await?)
+    compare(config, verdicts, &kernel.read().await?, Absent::Refused)
 }
 
-fn compare(config: &Config, verdicts: &Verdicts, found: &State) -> Result<Changes, Error> {
+/// What becomes of interfaces that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// Those of live lines and of LANs are named, and nothing is changed.
+    Refused,
+    /// What belongs to them is left out.
+    LeftOut,
+}
+
+/// As [`reconcile_and_read_back`] with all lines up, but what belongs to interfaces that are not
+/// there is left out: the keepalive puts it there as they come.
+///
+/// # Errors
+///
+/// As there.
+pub async fn start(kernel: &mut Kernel, config: &Config) -> Result<Changes, Error> {
+    read_back(kernel, config, &Verdicts::default(), Absent::LeftOut).await
+}
+
+fn compare(
+    config: &Config,
+    verdicts: &Verdicts,
+    found: &State,
+    absent: Absent,
+) -> Result<Changes, Error> {
     let now = resolved(config, found);
     let fixed = config.lines.iter().filter(|line| !line.dynamic);
     if let Some(line) = fixed
@@ -170,24 +195,16 @@ fn compare(config: &Config, verdicts: &Verdicts, found: &State) -> Result<Change
     {
         return Err(Unfeasible::NoGateway(line.name.clone()).into());
     }
-    let wanted = feasible(desired(&now.config, &now.verdicts(verdicts)), found)?;
+    let mut verdicts = now.verdicts(verdicts);
+    let left_out =
+        |interface: &str| absent == Absent::LeftOut && !found.links.contains_key(interface);
+    for line in config.lines.iter().filter(|line| left_out(&line.interface)) {
+        verdicts.set(&line.name, Verdict::Dead);
+    }
+    let mut wanted = desired(&now.config, &verdicts);
+    wanted.links.retain(|interface, _| !left_out(interface));
+    let wanted = feasible(wanted, found)?;
     Ok(change(&now.config, found, wanted))
-}
-
-/// Verdicts for a start: lines whose interfaces are not there are dead, the others up.
-///
-/// # Errors
-///
-/// When the kernel does not answer.
-pub async fn absent_are_dead(kernel: &mut Kernel, config: &Config) -> Result<Verdicts, Error> {
-    let links = kernel.read().await?.links;
-    let absent = config
-        .lines
-        .iter()
-        .filter(|line| !links.contains_key(&line.interface));
-    Ok(absent
-        .map(|line| (line.name.clone(), Verdict::Dead))
-        .collect())
 }
 
 /// Global settings are the ones that may turn out to be read-only: that is found out before
@@ -245,11 +262,22 @@ pub async fn reconcile_and_read_back(
     config: &Config,
     verdicts: &Verdicts,
 ) -> Result<Changes, Error> {
-    let done = reconcile(kernel, config, verdicts).await?;
+    read_back(kernel, config, verdicts, Absent::Refused).await
+}
+
+async fn read_back(
+    kernel: &mut Kernel,
+    config: &Config,
+    verdicts: &Verdicts,
+    absent: Absent,
+) -> Result<Changes, Error> {
+    let found = kernel.read().await?;
+    let changes = compare(config, verdicts, &found, absent)?;
+    let done = make(kernel, config, &found, changes).await?;
     if done.is_empty() {
         return Ok(done);
     }
-    let left = plan(kernel, config, verdicts).await?;
+    let left = compare(config, verdicts, &kernel.read().await?, absent)?;
     match done.not_held(&left) {
         None => Ok(done),
         Some(step) => {

@@ -90,6 +90,12 @@ impl Devices {
         Some(index)
     }
 
+    /// Whether the device with that index is to carry.
+    pub(super) fn is_up(&self, index: u32) -> bool {
+        let link = self.links.get(&index);
+        link.is_some_and(|link| link.flags.contains(LinkFlags::Up))
+    }
+
     fn link_gone(&mut self, message: &LinkMessage) -> Option<u32> {
         if message.header.interface_family != AddressFamily::Unspec {
             return None;

@@ -34,7 +34,7 @@ mod schedule;
 mod syn;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io;
 use std::net::Ipv4Addr;
@@ -56,7 +56,7 @@ use crate::config::{self, Config};
 use crate::difference::Changes;
 use crate::kernel::Kernel;
 use crate::reconcile;
-use crate::resolve::{Resolved, resolve};
+use crate::resolve::{Lack, Resolved, resolve};
 use crate::status::Status;
 use crate::verdicts::{Verdict, Verdicts};
 use counts::Tally;
@@ -94,6 +94,11 @@ pub async fn run<E: Display>(
     // After the events are listened to, so that no change falls between.
     keepalive.read_devices().await?;
     info!(lines = keepalive.config.lines.len(), "watching");
+    for (interface, index) in keepalive.indices() {
+        if index.is_none() {
+            keepalive.say_missing(&interface);
+        }
+    }
     let mut counted = tokio::time::interval(COUNTED_EVERY);
     counted.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -202,9 +207,20 @@ impl Keepalive {
     async fn look(&mut self) -> Result<crate::state::State, crate::error::Error> {
         let (found, now) = reconcile::look(&mut self.kernel, &self.config).await?;
         for (line, before) in now.config.lines.iter().zip(&self.now.config.lines) {
-            if let (true, Some(address)) = (line.dynamic && line != before, line.address) {
-                let gateway = line.gateway.map(tracing::field::display);
-                info!(line = line.name, %address, gateway, "the line has this address now");
+            if !line.dynamic || line == before {
+                continue;
+            }
+            let lost = now.lacking.get(&line.name) == Some(&Lack::Address);
+            match line.address {
+                Some(last) if lost => {
+                    let last = last.addr();
+                    info!(line = line.name, %last, "the line has no address any more");
+                }
+                Some(address) => {
+                    let gateway = line.gateway.map(tracing::field::display);
+                    info!(line = line.name, %address, gateway, "the line has this address now");
+                }
+                None => {}
             }
         }
         self.now = now;
@@ -241,7 +257,7 @@ impl Keepalive {
             info!("some of the kernel's events were lost; reading everything again");
             return self.read_devices().await;
         }
-        let missing: Vec<_> = self.missing().map(|line| line.interface.clone()).collect();
+        let before = self.indices();
         let mut concerned = false;
         for message in &batch.messages {
             if let Some((index, address)) = events::failed_neighbour(message) {
@@ -253,8 +269,13 @@ impl Keepalive {
             concerned |= events::concerns_tables(message, &self.config.kernel);
             concerned |= self.is_dynamic() && events::concerns_default(message);
         }
-        for interface in missing {
-            self.set_up(&interface).await;
+        for (interface, index) in self.indices() {
+            let before = before.get(&interface).copied().flatten();
+            match index {
+                Some(index) if before != Some(index) => self.set_up(&interface).await,
+                None if before.is_some() => self.say_missing(&interface),
+                _ => {}
+            }
         }
         if concerned {
             self.adapt();
@@ -276,12 +297,24 @@ impl Keepalive {
         }
     }
 
-    /// Lines that have no device.
-    fn missing(&self) -> impl Iterator<Item = &config::Line> {
-        self.config
-            .lines
+    /// The interfaces of lines and LANs, and the index of each device that is there.
+    fn indices(&self) -> BTreeMap<String, Option<u32>> {
+        let interfaces = interfaces(&self.config).into_iter();
+        interfaces
+            .map(|interface| (interface.to_owned(), self.devices.index(interface)))
+            .collect()
+    }
+
+    /// Of a line that has no device, its state tells.
+    fn say_missing(&self, interface: &str) {
+        if self
+            .config
+            .lans
             .iter()
-            .filter(|line| self.devices.index(&line.interface).is_none())
+            .any(|lan| lan.interface == interface)
+        {
+            warn!(interface, "the LAN's device is not there; waiting for it");
+        }
     }
 
     /// Whether lines take their addresses and gateways from the kernel.
@@ -289,17 +322,20 @@ impl Keepalive {
         self.config.lines.iter().any(|line| line.dynamic)
     }
 
-    /// Sets a device up that has just appeared, or whose line is new, as `apply` would have; one that
-    /// the administrator set down stays down.
+    /// Sets a device up that has just appeared, or that is new in the configuration, as `apply` would
+    /// have; one that the administrator set down stays down.
     async fn set_up(&self, interface: &str) {
         let Some(index) = self.devices.index(interface) else {
             return;
         };
+        if self.devices.is_up(index) {
+            return;
+        }
         let up = LinkUnspec::new_with_index(index).up().build();
         match self.netlink.link().set(up).execute().await {
-            Ok(()) => info!(interface, "the device is new; set it up"),
+            Ok(()) => info!(interface, "the device was down; set it up"),
             // It went away again, most likely; its line stays dead.
-            Err(error) => warn!(interface, %error, "the device is new; cannot set it up"),
+            Err(error) => warn!(interface, %error, "the device is down; cannot set it up"),
         }
     }
 
@@ -308,8 +344,7 @@ impl Keepalive {
         let Some(name) = index.and_then(|index| self.devices.name(index)) else {
             return false;
         };
-        self.config.lines.iter().any(|line| line.interface == name)
-            || self.config.lans.iter().any(|lan| lan.interface == name)
+        interfaces(&self.config).contains(name)
     }
 
     async fn news(&mut self, news: News) -> Result<(), Error> {
@@ -379,10 +414,8 @@ impl Keepalive {
                 self.memory.keep(&config);
                 self.memory.write();
                 let old = std::mem::replace(&mut self.config, config);
-                let new =
-                    |line: &&config::Line| !old.lines.iter().any(|o| o.interface == line.interface);
-                for line in self.config.lines.iter().filter(new) {
-                    self.set_up(&line.interface).await;
+                for interface in interfaces(&self.config).difference(&interfaces(&old)) {
+                    self.set_up(interface).await;
                 }
                 if let Err(error) = self.look().await {
                     warn!("{error}");
@@ -442,6 +475,13 @@ impl Keepalive {
             }
         }
     }
+}
+
+/// Those of lines and LANs.
+fn interfaces(config: &Config) -> BTreeSet<&str> {
+    let lans = config.lans.iter().map(|lan| &lan.interface);
+    let lines = config.lines.iter().map(|line| &line.interface);
+    lans.chain(lines).map(String::as_str).collect()
 }
 
 fn set_free(line: &str, freed: &Freed) {

@@ -81,6 +81,23 @@ pub async fn keep(
     make(kernel, config, found, changes).await
 }
 
+/// Whether a setting that is there is not as it should be: what no event tells, without reading all
+/// routes of a large router.
+///
+/// # Errors
+///
+/// When the kernel does not answer.
+pub async fn settings_differ(
+    kernel: &mut Kernel,
+    now: &Resolved,
+    verdicts: &Verdicts,
+) -> Result<bool, Error> {
+    let (_, found) = kernel.read_settings().await?;
+    let wanted = desired(&now.config, &now.verdicts(verdicts)).settings;
+    let differs = |(setting, value)| found.get(setting).is_some_and(|held| held != value);
+    Ok(wanted.iter().any(differs))
+}
+
 async fn make(
     kernel: &mut Kernel,
     config: &Config,

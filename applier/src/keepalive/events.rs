@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use libc::sock_filter;
 use multiwan_kernel::packet::attach_filter;
-use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
@@ -24,6 +24,13 @@ use crate::state::TABLE_MAIN;
 /// Room for some ten thousand events; the kernel grants less where `net.core.rmem_max` says so.
 const BUFFER: usize = 1 << 20;
 
+/// `RTNLGRP_IPV4_NETCONF` (`linux/rtnetlink.h`): forwarding, rp_filter and a few more of
+/// `/proc/sys/net/ipv4/conf`.
+const SETTINGS: u32 = 24;
+/// Its messages, which `netlink-packet-route` does not know.
+const RTM_NEWNETCONF: u16 = 80;
+const RTM_DELNETCONF: u16 = 81;
+
 /// Lines' tables end here: there are at most 21 of them.
 const LINES: u32 = 21;
 
@@ -37,6 +44,8 @@ pub(super) struct Events {
 pub(super) struct Batch {
     /// The messages, in order.
     pub(super) messages: Vec<RouteNetlinkMessage>,
+    /// Whether settings of interfaces changed.
+    pub(super) settings: bool,
     /// Whether some were lost: all must be read again.
     pub(super) overrun: bool,
 }
@@ -48,6 +57,8 @@ impl Events {
         socket.bind(&SocketAddr::new(0, 0))?;
         // Only a busy LAN would notice that this is missing.
         let _ = attach_filter(socket.as_fd(), &failed_neighbours_only());
+        // Many a setting is told of by no event.
+        let _ = socket.add_membership(SETTINGS);
         for group in [
             MulticastGroup::Link,
             MulticastGroup::Ipv4Ifaddr,
@@ -87,7 +98,7 @@ fn receive(socket: &mut Socket, batch: &mut Batch) -> io::Result<()> {
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => batch.overrun = true,
             Err(error)
                 if error.kind() == io::ErrorKind::WouldBlock
-                    && (batch.overrun || !batch.messages.is_empty()) =>
+                    && (batch.overrun || batch.settings || !batch.messages.is_empty()) =>
             {
                 return Ok(());
             }
@@ -99,6 +110,11 @@ fn receive(socket: &mut Socket, batch: &mut Batch) -> io::Result<()> {
 /// The messages of one datagram. One that cannot be read may have been any: all is read again.
 fn parse(mut datagram: &[u8], batch: &mut Batch) {
     while !datagram.is_empty() {
+        if let Some((RTM_NEWNETCONF | RTM_DELNETCONF, length)) = kind_and_length(datagram) {
+            batch.settings = true;
+            datagram = datagram.get(length..).unwrap_or_default();
+            continue;
+        }
         let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(datagram) else {
             batch.overrun = true;
             return;
@@ -111,6 +127,13 @@ fn parse(mut datagram: &[u8], batch: &mut Batch) {
             _ => {}
         }
     }
+}
+
+/// What kind of message begins here, and how far it is to the next.
+fn kind_and_length(datagram: &[u8]) -> Option<(u16, usize)> {
+    let header = NetlinkBuffer::new_checked(datagram).ok()?;
+    let length = header.length() as usize;
+    Some((header.message_type(), length.next_multiple_of(4)))
 }
 
 /// A classic BPF program that drops what is told of neighbours but that one does not answer: those of

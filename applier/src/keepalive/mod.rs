@@ -32,6 +32,7 @@ mod readable;
 mod release;
 mod schedule;
 mod syn;
+mod tables;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,7 @@ use line::{Line, Moment, Policy, State};
 use memory::{Memory, Turn};
 use pace::Pace;
 use release::{Freed, Releases};
+use tables::Tables;
 use watch::{Circumstances, News, Watch, What};
 
 /// How often what is counted is left for others.
@@ -91,6 +93,7 @@ pub async fn run<E: Display>(
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
     let (mut keepalive, mut news) = Keepalive::start(config, metrics).await?;
     let mut events = Events::open().map_err(Error::Events)?;
+    let mut tables = Tables::open().map_err(Error::Events)?;
     // After the events are listened to, so that no change falls between.
     keepalive.read_devices().await?;
     info!(lines = keepalive.config.lines.len(), "watching");
@@ -111,6 +114,10 @@ pub async fn run<E: Display>(
             _ = interrupt.recv() => break,
             _ = hangup.recv() => keepalive.reload(reload()).await,
             batch = events.next() => keepalive.events(batch.map_err(Error::Events)?).await?,
+            touched = tables.touched() => {
+                touched.map_err(Error::Events)?;
+                keepalive.pace.want_soon(keepalive.moment());
+            }
             Some(first) = news.recv() => {
                 keepalive.news(first).await?;
                 while let Ok(more) = news.try_recv() {
@@ -119,7 +126,10 @@ pub async fn run<E: Display>(
                 keepalive.memory.write();
             }
             () = watch::until(due) => {}
-            _ = counted.tick() => keepalive.leave_counts().await,
+            _ = counted.tick() => {
+                keepalive.leave_counts().await;
+                keepalive.compare_settings().await;
+            }
         }
         if keepalive.pace.is_due(keepalive.moment()) {
             keepalive.pass().await;
@@ -141,6 +151,8 @@ struct Keepalive {
     news: mpsc::UnboundedSender<News>,
     memory: Memory,
     pace: Pace,
+    /// What the kernel was last made to hold.
+    held: Option<(Verdicts, Config)>,
     releases: Releases,
     kernel: Kernel,
     netlink: rtnetlink::Handle,
@@ -170,6 +182,7 @@ impl Keepalive {
             news,
             memory,
             pace: Pace::default(),
+            held: None,
             releases: Releases::default(),
             kernel: Kernel::open()?,
             netlink,
@@ -277,7 +290,7 @@ impl Keepalive {
                 _ => {}
             }
         }
-        if concerned {
+        if concerned || batch.settings {
             self.adapt();
             self.pace.want_soon(self.moment());
         }
@@ -404,6 +417,16 @@ impl Keepalive {
         }
     }
 
+    /// Most settings change without a word.
+    async fn compare_settings(&mut self) {
+        let verdicts = self.memory.verdicts();
+        match reconcile::settings_differ(&mut self.kernel, &self.now, &verdicts).await {
+            Ok(true) => self.pace.want_soon(self.moment()),
+            Ok(false) => {}
+            Err(error) => warn!("{error}"),
+        }
+    }
+
     async fn reload<E: Display>(&mut self, read: Result<Config, E>) {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             notify(&[NotifyState::Reloading, now]);
@@ -449,6 +472,7 @@ impl Keepalive {
                 let changed = !changes.is_empty();
                 debug!(changed, took = ?begun.elapsed(), "looked at the kernel");
                 let now = self.moment();
+                self.say_drifted(&changes, &verdicts, now);
                 self.pace.passed(now, changed);
                 // Only now do the routes lead past the dead lines.
                 self.releases.heed(&self.config, &verdicts, now);
@@ -464,6 +488,24 @@ impl Keepalive {
         notify(&[NotifyState::Status(&status)]);
         if !std::mem::replace(&mut self.ready, true) {
             notify(&[NotifyState::Ready]);
+        }
+    }
+
+    /// Where nothing else was asked for than before, somebody else has changed what is ours. Once for
+    /// each quarrel.
+    fn say_drifted(&mut self, changes: &Changes, verdicts: &Verdicts, now: Moment) {
+        let asked = (verdicts.clone(), self.now.config.clone());
+        if self.held.replace(asked.clone()) != Some(asked) {
+            return;
+        }
+        let Some(first) = changes.steps().first() else {
+            return;
+        };
+        let (changes, first) = (changes.steps().len(), first.to_string());
+        if self.pace.is_quarrel(now) {
+            debug!(changes, first, "put back again what somebody else changes");
+        } else {
+            warn!(changes, first, "put back what somebody else had changed");
         }
     }
 

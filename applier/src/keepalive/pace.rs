@@ -55,13 +55,16 @@ impl Pace {
         self.due.is_some_and(|due| due <= now)
     }
 
+    /// Whether something had to be changed a short while ago too.
+    pub(super) fn is_quarrel(&self, now: Moment) -> bool {
+        self.last_change
+            .is_some_and(|at| now.saturating_sub(at) < CALM)
+    }
+
     /// A pass ended; whether it had to change anything.
     pub(super) fn passed(&mut self, now: Moment, changed: bool) {
         if changed {
-            let quarrel = self
-                .last_change
-                .is_some_and(|at| now.saturating_sub(at) < CALM);
-            self.gap = if quarrel {
+            self.gap = if self.is_quarrel(now) {
                 (self.gap * 2).clamp(SHORTEST_GAP, LONGEST_GAP)
             } else {
                 Duration::ZERO

@@ -48,6 +48,24 @@ impl Kernel {
     ///
     /// When the kernel does not answer.
     pub async fn read_unprivileged(&mut self) -> Result<State, Error> {
+        let (links, settings) = self.read_settings().await?;
+        let names = self.names();
+        Ok(State {
+            links,
+            addresses: self.addresses(&names).await?,
+            settings,
+            rules: self.rules().await?,
+            routes: self.routes(&names).await?,
+            firewall: None,
+        })
+    }
+
+    /// The links, and the settings of all of them and of the whole network.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub async fn read_settings(&mut self) -> Result<(BTreeMap<String, Link>, Settings), Error> {
         let mut settings = Settings::new();
         for global in GlobalSetting::ALL {
             let key = Setting::Global(global);
@@ -58,20 +76,17 @@ impl Kernel {
             settings.extend(value.map(|value| (key, value)));
         }
         let links = self.links(&mut settings).await?;
-        let names = self
-            .indices
-            .iter()
-            .map(|(name, index)| (*index, name.clone()))
-            .collect();
+        let names = self.names();
         self.neighbour_settings(&names, &mut settings).await?;
-        Ok(State {
-            links,
-            addresses: self.addresses(&names).await?,
-            settings,
-            rules: self.rules().await?,
-            routes: self.routes(&names).await?,
-            firewall: None,
-        })
+        Ok((links, settings))
+    }
+
+    /// The interfaces that were read last, by their numbers.
+    fn names(&self) -> BTreeMap<u32, String> {
+        let indices = self.indices.iter();
+        indices
+            .map(|(name, index)| (*index, name.clone()))
+            .collect()
     }
 
     async fn links(&mut self, settings: &mut Settings) -> Result<BTreeMap<String, Link>, Error> {

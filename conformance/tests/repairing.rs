@@ -1,0 +1,115 @@
+//! What others undo, a running keepalive puts back.
+
+#[path = "../benches/stage/mod.rs"]
+mod stage;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use multiwan_lab::sandbox;
+use multiwan_lab::traffic::{Options, Protocol};
+use stage::{Stage, run};
+
+/// As a reload of Debian's nftables.service begins.
+#[test]
+fn a_flushed_ruleset_is_put_back_and_connections_go_on() {
+    const FLOWS: usize = 40;
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((4, 0), |lab| {
+            let mut watched = Watched::begin(&stage);
+            watched.hears("watching");
+            let mut traffic = lab.traffic(Options::default()).unwrap();
+            let server = |number: usize| [198, 18, 2, number as u8].into();
+            let mut open = |numbers: std::ops::Range<usize>| -> Vec<_> {
+                let flows: Vec<_> = numbers
+                    .map(|number| traffic.begin(number % 4, server(number), Protocol::Tcp))
+                    .collect();
+                traffic.finish().unwrap();
+                flows
+            };
+            let before = open(0..FLOWS);
+            run(Command::new("nft").args(["flush", "ruleset"]));
+            let told = watched.hears("put back");
+            assert!(told.contains("table ip multiwan"), "{told}");
+            let after = open(FLOWS..2 * FLOWS);
+            for &flow in &before {
+                traffic.ask(flow);
+            }
+            traffic.finish().unwrap();
+            for flow in before.into_iter().chain(after) {
+                assert!(traffic.flow(flow).answered());
+                assert!(traffic.ledger().line(flow).is_some(), "it changed its line");
+            }
+            for (line, source, _) in traffic.ledger().sources() {
+                assert_eq!(source, lab.topology().lines[line].router.addr());
+            }
+            let status = stage.multiwan("status").output().unwrap();
+            assert_eq!(status.status.code(), Some(0), "{status:?}");
+        });
+    });
+}
+
+/// As `sysctl --system` does it: those that the kernel tells of at once, the others when the keepalive
+/// next looks at them.
+#[test]
+fn settings_are_put_back() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |_lab| {
+            let mut watched = Watched::begin(&stage);
+            watched.hears("watching");
+            for name in [
+                "ip_forward",
+                "conf/eth1/ignore_routes_with_linkdown",
+                "fib_multipath_hash_policy",
+                "neigh/eth1/ucast_solicit",
+            ] {
+                let path = format!("/proc/sys/net/ipv4/{name}");
+                let ours = fs::read_to_string(&path).unwrap();
+                fs::write(&path, if ours == "0\n" { "1" } else { "0" }).unwrap();
+                watched.hears(&name.replace('/', "."));
+                assert_eq!(fs::read_to_string(&path).unwrap(), ours, "{name}");
+            }
+        });
+    });
+}
+
+/// A keepalive that is listened to; killed at the end.
+struct Watched {
+    daemon: Child,
+    said: Lines<BufReader<ChildStderr>>,
+}
+
+impl Watched {
+    fn begin(stage: &Stage<'_>) -> Self {
+        let mut command = stage.multiwan("keepalive");
+        // Of a quarrel only the first round is told otherwise.
+        command.env("RUST_LOG", "multiwan=debug");
+        let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+        let said = BufReader::new(daemon.stderr.take().unwrap()).lines();
+        Self { daemon, said }
+    }
+
+    /// The next line with this; all that was said where none has it until the keepalive ends.
+    #[track_caller]
+    fn hears(&mut self, what: &str) -> String {
+        let mut said = String::new();
+        for line in self.said.by_ref().map(Result::unwrap) {
+            if line.contains(what) {
+                return line;
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        panic!("it did not say {what:?}:\n{said}");
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}

@@ -59,6 +59,9 @@ pub struct Deadlines {
     /// For a line's death or return to be honoured: (FAILURES + 3) × KEEPALIVE_MS + 2 s, as the
     /// contract has it.
     pub honoured: Duration,
+    /// For who watches lines to have seen, and done something about, what the kernel alone has
+    /// done within milliseconds: (FAILURES + 1) × KEEPALIVE_MS.
+    pub reaction: Duration,
     /// For packets already sent to arrive: stalls of a second are usual on virtual machines.
     pub drain: Duration,
 }
@@ -69,6 +72,7 @@ impl Deadlines {
     pub fn of(keepalive: &Keepalive) -> Self {
         Deadlines {
             honoured: keepalive.interval * (keepalive.failures + 3) + Duration::from_secs(2),
+            reaction: keepalive.interval * (keepalive.failures + 1),
             drain: Duration::from_secs(5),
         }
     }

@@ -60,7 +60,8 @@ pub struct Deadlines {
     /// contract has it.
     pub honoured: Duration,
     /// For who watches lines to have seen, and done something about, what the kernel alone has
-    /// done within milliseconds: (FAILURES + 1) × KEEPALIVE_MS.
+    /// done within milliseconds: (FAILURES + 3) × KEEPALIVE_MS, the contract's time but for its two
+    /// seconds.
     pub reaction: Duration,
     /// For packets already sent to arrive: stalls of a second are usual on virtual machines.
     pub drain: Duration,
@@ -72,7 +73,7 @@ impl Deadlines {
     pub fn of(keepalive: &Keepalive) -> Self {
         Deadlines {
             honoured: keepalive.interval * (keepalive.failures + 3) + Duration::from_secs(2),
-            reaction: keepalive.interval * (keepalive.failures + 1),
+            reaction: keepalive.interval * (keepalive.failures + 3),
             drain: Duration::from_secs(5),
         }
     }

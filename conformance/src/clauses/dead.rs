@@ -39,7 +39,7 @@ static CARRIER: Clause = Clause {
     promise: "When a line loses its carrier, new connections use the lines that work.",
     method: "The first line's cable comes out. Once a batch of new connections succeeds without it \
         (in the time that the contract gives), 1,000 more are opened over the time in which a \
-        keepalive acts (failures + 1 intervals): each must be answered, and none may leave by the \
+        keepalive acts (failures + 3 intervals): each must be answered, and none may leave by the \
         dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
@@ -56,7 +56,7 @@ static SILENT: Clause = Clause {
         connections use the lines that work.",
     method: "The first line's modem drops all that it gets and would send, ARP too. Once a batch \
         of new connections succeeds without it (in the time that the contract gives), 1,000 more \
-        are opened over the time in which a keepalive acts (failures + 1 intervals): each must be \
+        are opened over the time in which a keepalive acts (failures + 3 intervals): each must be \
         answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
@@ -72,7 +72,7 @@ static ADMIN_DOWN: Clause = Clause {
     promise: "When somebody takes a line's card down, new connections use the lines that work.",
     method: "The router's card of the first line is taken down. Once a batch of new connections \
         succeeds without it (in the time that the contract gives), 1,000 more are opened over the \
-        time in which a keepalive acts (failures + 1 intervals): each must be answered, and none \
+        time in which a keepalive acts (failures + 3 intervals): each must be answered, and none \
         may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
@@ -90,7 +90,7 @@ static UPSTREAM: Clause = Clause {
     method: "The first line's modem answers for itself, but passes nothing on; a target beyond the \
         gateways is described. Once a batch of new connections succeeds without the line (in the \
         time that the contract gives), 1,000 more are opened over the time in which a keepalive \
-        acts (failures + 1 intervals): each must be answered, and none may leave by the dead \
+        acts (failures + 3 intervals): each must be answered, and none may leave by the dead \
         line.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],

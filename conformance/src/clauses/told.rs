@@ -91,7 +91,7 @@ const PROHIBITED: Clause = Clause {
         lines' connections go on.",
     method: "64 clients that the router has not told anything yet open connections, TCP and UDP by \
         turns, until some of them are on the first line. Its modem hangs, new connections avoid it, \
-        and the time in which a keepalive acts (failures + 1 intervals) goes by. Two of the dead \
+        and the time in which a keepalive acts (failures + 3 intervals) goes by. Two of the dead \
         line's connections ask at a time, until both are told or the contract's time is over; then \
         all the others ask once: each must be told, with that type, code and source. Those of the \
         other lines ask too, and must be answered. None may change line or source, and no packet \

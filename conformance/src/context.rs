@@ -59,6 +59,10 @@ pub struct Deadlines {
     /// For a line's death or return to be honoured: (FAILURES + 3) × KEEPALIVE_MS + 2 s, as the
     /// contract has it.
     pub honoured: Duration,
+    /// For who watches lines to have seen, and done something about, what the kernel alone has
+    /// done within milliseconds: (FAILURES + 3) × KEEPALIVE_MS, the contract's time but for its two
+    /// seconds.
+    pub reaction: Duration,
     /// For packets already sent to arrive: stalls of a second are usual on virtual machines.
     pub drain: Duration,
 }
@@ -69,6 +73,7 @@ impl Deadlines {
     pub fn of(keepalive: &Keepalive) -> Self {
         Deadlines {
             honoured: keepalive.interval * (keepalive.failures + 3) + Duration::from_secs(2),
+            reaction: keepalive.interval * (keepalive.failures + 3),
             drain: Duration::from_secs(5),
         }
     }

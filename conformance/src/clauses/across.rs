@@ -4,7 +4,7 @@
 use multiwan_lab::traffic::FlowId;
 use toml::Value;
 
-use super::setup::Held;
+use super::others::Found;
 use super::several_lines_share;
 use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
@@ -27,8 +27,10 @@ static REAPPLY: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.2"],
     promise: "Applied a second time, the same configuration changes nothing.",
-    method: "256 connections are opened and `apply` runs again. Addresses, rules and routes must be \
-        as before it; every connection must be answered, and none may change line or source.",
+    method: "256 connections are opened and `apply` runs again. Addresses, rules, routes, IPv4's \
+        settings and nftables, but for what counters have counted, must be as before it, nothing \
+        twice that was there once; every connection must be answered, and none may change line or \
+        source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -41,18 +43,9 @@ fn reapply(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::applied(cx)?;
     let flows = scene.open(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
-    let before = Held::read(scene.lab.router())?;
+    let before = Found::now(&mut scene)?;
     unanswered += scene.apply_again(&flows)?;
-    let after = Held::read(scene.lab.router())?;
-    let changed: Vec<&str> = before
-        .lines()
-        .filter(|line| !after.lines().any(|other| other == *line))
-        .chain(
-            after
-                .lines()
-                .filter(|line| !before.lines().any(|other| other == *line)),
-        )
-        .collect();
+    let changed = before.changed(&Found::now(&mut scene)?);
     let judgement = if changed.is_empty() {
         stayed(&scene, &flows, unanswered)
     } else {

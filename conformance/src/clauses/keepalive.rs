@@ -7,6 +7,7 @@ use std::time::Instant;
 use multiwan_lab::Fault;
 
 use super::dead::milliseconds;
+use super::sticky::count_unanswered;
 use super::{first_is_point_to_point, several_lines_share};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{POINT_TO_POINT, TWO_LINES};
@@ -215,32 +216,25 @@ fn stays_alive(
     let began = Instant::now();
     let mut connections = 0;
     let mut unanswered = 0;
-    let mut last = Vec::new();
     let mut look = 0;
     while began.elapsed() < long {
         disturb(&mut scene, look)?;
-        last = scene.open(BATCH)?;
-        connections += last.len();
-        let answered = last
-            .iter()
-            .filter(|&&flow| scene.traffic.flow(flow).answered())
-            .count();
-        unanswered += last.len() - answered;
+        let flows = scene.open(BATCH)?;
+        connections += flows.len();
+        unanswered += count_unanswered(&scene, &flows);
         look += 1;
         scene.pause(scene.cx.config.keepalive.interval / 4)?;
     }
-    let ledger = scene.traffic.ledger();
-    let idle = (0..scene.cx.lines().len())
-        .find(|&line| !last.iter().any(|&flow| ledger.line(flow) == Some(line)));
-    let judgement = match idle {
-        _ if unanswered > 0 => {
-            Judgement::failed(format!("{unanswered} of {connections} were not answered"))
-        }
-        Some(line) => Judgement::failed(format!(
-            "{} carried none of the last {BATCH} new connections",
-            scene.name(line)
-        )),
-        None => Judgement::passed(),
+    let idle = scene.unused()?;
+    let judgement = if unanswered > 0 {
+        Judgement::failed(format!("{unanswered} of {connections} were not answered"))
+    } else if idle.is_empty() {
+        Judgement::passed()
+    } else {
+        Judgement::failed(format!(
+            "at the end no new connection used {}",
+            idle.join(", ")
+        ))
     };
     scene.verdict(judgement.with("connections", connections))
 }

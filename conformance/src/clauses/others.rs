@@ -1,6 +1,6 @@
 //! What was there before, and what others have there (how-to 2.3.1, 2.3.2, 2.3.3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -94,21 +94,12 @@ fn default_in_main(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.lab.set_single_line(0)?;
     scene.apply()?;
     scene.watch()?;
+    let unused = scene.unused()?;
     let flows = scene.open(FLOWS)?;
     scene.ask(&flows)?;
     let unanswered = count_unanswered(&scene, &flows);
-    let unused: Vec<String> = (0..scene.cx.lines().len())
-        .filter(|&line| {
-            let ledger = scene.traffic.ledger();
-            !flows.iter().any(|&flow| ledger.line(flow) == Some(line))
-        })
-        .map(|line| scene.name(line))
-        .collect();
     let judgement = if !unused.is_empty() {
-        Judgement::failed(format!(
-            "of {FLOWS} new connections none uses {}",
-            unused.join(", ")
-        ))
+        Judgement::failed(format!("no new connection uses {}", unused.join(", ")))
     } else if unanswered > 0 {
         Judgement::failed(format!(
             "{unanswered} of {FLOWS} connections were not answered"
@@ -247,12 +238,12 @@ fn down(cx: &mut Context) -> Result<Judgement, Trouble> {
 
 /// What the router's kernel holds: addresses, rules and routes as the how-to shows them, IPv4's
 /// settings, and the tables of nftables.
-struct Found {
+pub(super) struct Found {
     kernel: BTreeMap<String, String>,
 }
 
 impl Found {
-    fn now(scene: &mut Scene<'_>) -> Result<Self, Trouble> {
+    pub(super) fn now(scene: &mut Scene<'_>) -> Result<Self, Trouble> {
         let held = Held::read(scene.lab.router())?;
         let mut kernel: BTreeMap<String, String> = held
             .lines()
@@ -270,10 +261,12 @@ impl Found {
     }
 
     /// What differs from what is there now.
-    fn changed(&self, now: &Self) -> Vec<String> {
-        let names = self.kernel.keys().chain(now.kernel.keys());
-        let differing = names.filter(|name| self.kernel.get(*name) != now.kernel.get(*name));
-        let mut changed: Vec<String> = differing
+    pub(super) fn changed(&self, now: &Self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.kernel.keys().chain(now.kernel.keys()).collect();
+        let differing = names
+            .into_iter()
+            .filter(|name| self.kernel.get(*name) != now.kernel.get(*name));
+        differing
             .map(|name| {
                 let told = |kernel: &BTreeMap<String, String>| match kernel.get(name) {
                     Some(value) if value.contains('\n') => "another".to_owned(),
@@ -283,9 +276,7 @@ impl Found {
                 };
                 format!("{name}: {}, now {}", told(&self.kernel), told(&now.kernel))
             })
-            .collect();
-        changed.dedup();
-        changed
+            .collect()
     }
 }
 

@@ -154,8 +154,7 @@ fn used_again_after(
     scene.until_avoided(LINE)?;
     if fault == Fault::Carrier {
         // The kernel alone is quick here; who else watches is to see it too.
-        let keepalive = &scene.cx.config.keepalive;
-        scene.pause(keepalive.interval * (keepalive.failures + 1))?;
+        scene.pause(scene.cx.deadlines.reaction)?;
     }
     meanwhile(&mut scene)?;
     let repaired_at = scene.repair(LINE)?;

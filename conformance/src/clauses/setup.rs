@@ -180,13 +180,14 @@ fn connected(device: &str, address: Ipv4Net) -> String {
     )
 }
 
-/// What the kernel holds, a line for each thing, and whether it is a route with a gateway.
+/// What the kernel holds, a line for each thing, and whether it is a route with a gateway. What is
+/// there twice has two lines.
 #[derive(PartialEq, Eq)]
 pub(super) struct Held(BTreeMap<String, bool>);
 
 impl Held {
     pub(super) fn read(router: &mut Host) -> Result<Self, Error> {
-        let mut held = BTreeMap::new();
+        let mut held = Self(BTreeMap::new());
         let links = router.dump("listing links", Message::GetLink(LinkMessage::default()))?;
         let names: BTreeMap<u32, String> = links.iter().filter_map(link_name).collect();
         let name = |index: u32| names.get(&index).map_or("?", String::as_str);
@@ -194,20 +195,37 @@ impl Held {
             "listing addresses",
             Message::GetAddress(AddressMessage::default()),
         )?;
-        held.extend(
-            dump.iter()
-                .filter_map(|message| address_line(message, name))
-                .map(|l| (l, false)),
-        );
+        for line in dump
+            .iter()
+            .filter_map(|message| address_line(message, name))
+        {
+            held.add(line, false);
+        }
         let mut question = RuleMessage::default();
         question.header.family = multiwan_lab::netlink::AddressFamily::Inet;
         let dump = router.dump("listing rules", Message::GetRule(question))?;
-        held.extend(dump.iter().filter_map(rule_line).map(|line| (line, false)));
+        for rule in &dump {
+            if let Some(line) = rule_line(rule).or_else(|| other_rule_line(rule)) {
+                held.add(line, false);
+            }
+        }
         let mut question = RouteMessage::default();
         question.header.address_family = multiwan_lab::netlink::AddressFamily::Inet;
         let dump = router.dump("listing routes", Message::GetRoute(question))?;
-        held.extend(dump.iter().filter_map(|message| route_line(message, name)));
-        Ok(Self(held))
+        for (line, gateway) in dump.iter().filter_map(|message| route_line(message, name)) {
+            held.add(line, gateway);
+        }
+        Ok(held)
+    }
+
+    fn add(&mut self, line: String, gateway: bool) {
+        let mut once_more = line.clone();
+        let mut times = 1;
+        while self.0.contains_key(&once_more) {
+            times += 1;
+            once_more = format!("{line} (the {times}. time)");
+        }
+        self.0.insert(once_more, gateway);
     }
 
     /// What is there, a line for each thing.
@@ -219,10 +237,25 @@ impl Held {
         let lines = self
             .0
             .keys()
-            .filter(|line| !line.starts_with("255:"))
+            .filter(|line| !line.starts_with("255:") && !line.starts_with(OTHER_RULE))
             .cloned();
         lines.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// How the line of a rule begins that is not of the how-to's kind.
+const OTHER_RULE: &str = "another rule";
+
+/// A rule for fewer packets than the how-to's, or with another action, as the kernel tells it.
+fn other_rule_line(message: &Message) -> Option<String> {
+    let Message::NewRule(message) = message else {
+        return None;
+    };
+    let header = &message.header;
+    Some(format!(
+        "{OTHER_RULE}: {:?} {:?} {} {:?}",
+        header.action, header.flags, header.table, message.attributes
+    ))
 }
 
 fn link_name(message: &Message) -> Option<(u32, String)> {

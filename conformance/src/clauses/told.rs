@@ -11,44 +11,114 @@ use super::several_lines_share;
 use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{
-    THREE_LINES_RELEASE, TWO_LINES, TWO_LINES_RELEASE_AFTER, TWO_LINES_RESET,
+    THREE_LINES_RELEASE, TWO_LINES, TWO_LINES_RELEASE_AFTER, TWO_LINES_RESET, TWO_LINES_TARGETS,
 };
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::{Scene, outcome, protocol};
 
-pub(super) const CLAUSES: &[&Clause] = &[&PROHIBIT, &CLIENT_TOLD, &RELEASED];
+pub(super) const CLAUSES: &[&Clause] = &[
+    &PROHIBIT,
+    &PROHIBIT_CARRIER,
+    &PROHIBIT_ADMIN_DOWN,
+    &PROHIBIT_HALF_DEAD,
+    &PROHIBIT_UPSTREAM,
+    &PROHIBIT_DEVICE_REMOVED,
+    &CLIENT_TOLD,
+    &RELEASED,
+];
 
 /// The line that dies.
 const DEAD: usize = 0;
 
 static PROHIBIT: Clause = Clause {
+    how_to: &["2.3.3", "3.2"],
+    judge: |cx| prohibited(cx, Fault::Silent),
+    ..PROHIBITED
+};
+
+static PROHIBIT_CARRIER: Clause = Clause {
+    id: "dead.prohibit-carrier",
+    method: "The first line's cable comes out where, for `dead.prohibit`, its modem hangs; all else \
+        is as there.",
+    judge: |cx| prohibited(cx, Fault::Carrier),
+    ..PROHIBITED
+};
+
+static PROHIBIT_ADMIN_DOWN: Clause = Clause {
+    id: "dead.prohibit-admin-down",
+    method: "The router's card of the first line is taken down where, for `dead.prohibit`, its \
+        modem hangs; all else is as there.",
+    judge: |cx| prohibited(cx, Fault::AdminDown),
+    ..PROHIBITED
+};
+
+static PROHIBIT_HALF_DEAD: Clause = Clause {
+    id: "dead.prohibit-half-dead",
+    method: "The first line's modem drops all that it gets, and can send, where, for \
+        `dead.prohibit`, it hangs; all else is as there.",
+    judge: |cx| prohibited(cx, Fault::HalfDead),
+    ..PROHIBITED
+};
+
+static PROHIBIT_UPSTREAM: Clause = Clause {
+    id: "dead.prohibit-upstream",
+    method: "The first line's modem answers for itself, but passes nothing on, where, for \
+        `dead.prohibit`, it hangs; a target beyond the gateways is described, and all else is as \
+        there.",
+    needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
+    configurations: &[TWO_LINES_TARGETS],
+    fits: |config| prohibits(config) && !config.keepalive.targets.is_empty(),
+    judge: |cx| prohibited(cx, Fault::Upstream),
+    ..PROHIBITED
+};
+
+static PROHIBIT_DEVICE_REMOVED: Clause = Clause {
+    id: "dead.prohibit-device-removed",
+    method: "The router's device of the first line goes away where, for `dead.prohibit`, its modem \
+        hangs; all else is as there.",
+    judge: |cx| prohibited(cx, Fault::DeviceRemoved),
+    ..PROHIBITED
+};
+
+/// What these clauses have in common, whatever the line dies of.
+const PROHIBITED: Clause = Clause {
     id: "dead.prohibit",
     kind: Kind::Behaviour,
-    how_to: &["2.3.3", "3.2"],
+    how_to: &["2.3.3"],
     promise: "Who sends on a dead line's connection is told at once, by ICMP type 3 code 13 from \
-        the router's own address in the LAN.",
-    method: "64 clients that the router has not told anything yet open one connection each, TCP \
-        and UDP by turns. The first line's modem hangs, and new connections avoid it. Two of the \
-        dead line's connections ask at a time, until both are told or the contract's time is over; \
-        then all the others ask once: each must be told, with that type, code and source.",
+        the router's own address in the LAN; nothing of it leaves by another line, and the other \
+        lines' connections go on.",
+    method: "64 clients that the router has not told anything yet open connections, TCP and UDP by \
+        turns, until some of them are on the first line. Its modem hangs, new connections avoid it, \
+        and the time in which a keepalive acts (failures + 3 intervals) goes by. Two of the dead \
+        line's connections ask at a time, until both are told or the contract's time is over; then \
+        all the others ask once: each must be told, with that type, code and source. Those of the \
+        other lines ask too, and must be answered. None may change line or source, and no packet \
+        may leave with a source that is not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| several_lines_share(config) && config.established == Established::Prohibit,
+    fits: prohibits,
     tests: Tests::None,
-    judge: |cx| {
-        let inside = inside(&cx.config);
-        told(cx, &|flow| {
-            let (kind, code) = (3, 13);
-            flow.outcome
-                == Some(Outcome::Refused {
-                    from: inside,
-                    kind,
-                    code,
-                })
-        })
-    },
+    judge: |cx| prohibited(cx, Fault::Silent),
 };
+
+fn prohibits(config: &Config) -> bool {
+    several_lines_share(config) && config.established == Established::Prohibit
+}
+
+fn prohibited(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
+    let inside = inside(&cx.config);
+    told(cx, fault, &|flow| {
+        let (kind, code) = (3, 13);
+        flow.outcome
+            == Some(Outcome::Refused {
+                from: inside,
+                kind,
+                code,
+            })
+    })
+}
 
 static CLIENT_TOLD: Clause = Clause {
     id: "dead.client-told",
@@ -56,17 +126,13 @@ static CLIENT_TOLD: Clause = Clause {
     how_to: &["2.3.3"],
     promise: "Where a dead line's TCP is to be reset, its next segment is answered so, and other \
         protocols are told by ICMP.",
-    method: "64 clients that the router has not told anything yet open one connection each, TCP \
-        and UDP by turns. The first line's modem hangs, and new connections avoid it. Two of the \
-        dead line's connections ask at a time, until both are told or the contract's time is over; \
-        then all the others ask once: TCP must be reset and UDP told by an ICMP error, and none of \
-        it may have left by another line.",
+    method: "As for `dead.prohibit`, but that TCP must be reset and UDP told by an ICMP error.",
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[TWO_LINES_RESET],
     fits: |config| several_lines_share(config) && config.established == Established::Reset,
     tests: Tests::None,
     judge: |cx| {
-        told(cx, &|flow| match flow.protocol {
+        told(cx, Fault::Silent, &|flow| match flow.protocol {
             Protocol::Tcp => flow.outcome == Some(Outcome::Reset),
             Protocol::Udp | Protocol::Echo => {
                 matches!(flow.outcome, Some(Outcome::Refused { kind: 3, .. }))
@@ -82,24 +148,23 @@ fn inside(config: &Config) -> Ipv4Addr {
         .map_or(Ipv4Addr::UNSPECIFIED, |lan| lan.address.addr())
 }
 
-fn told(cx: &mut Context, as_wanted: &dyn Fn(&Flow) -> bool) -> Result<Judgement, Trouble> {
-    const FRESH: usize = 64;
+/// What a dead line's connections get, and that nothing else becomes of them or of the others'.
+fn told(
+    cx: &mut Context,
+    fault: Fault,
+    as_wanted: &dyn Fn(&Flow) -> bool,
+) -> Result<Judgement, Trouble> {
     /// So often two of them are tried: the last time after the contract's time.
     const TRIES: u32 = 6;
     /// Fewer prove nothing.
     const ENOUGH: usize = 8;
     let mut scene = Scene::set_with(cx, FRESH)?;
-    let last = scene.traffic.clients();
-    let flows: Vec<FlowId> = (last - FRESH..last)
-        .map(|client| {
-            let server = scene.server();
-            scene.traffic.begin(client, server, protocol(client))
-        })
-        .collect();
-    scene.finish()?;
-    let mut waiting = by_line(&scene, &flows, DEAD);
-    let fault_at = scene.break_line(DEAD, Fault::Silent)?;
+    let Running { dying, living } = Running::open(&mut scene)?;
+    let mut waiting = dying.clone();
+    let fault_at = scene.break_line(DEAD, fault)?;
     scene.until_avoided(DEAD)?;
+    // The kernel alone may be quick; who else watches lines is to have acted too.
+    scene.pause(scene.cx.deadlines.reaction)?;
     let honoured = scene.cx.deadlines.honoured;
     for _ in 0..TRIES {
         let pair: Vec<FlowId> = [Protocol::Tcp, Protocol::Udp]
@@ -115,13 +180,20 @@ fn told(cx: &mut Context, as_wanted: &dyn Fn(&Flow) -> bool) -> Result<Judgement
         scene.pause(honoured / (TRIES - 1))?;
     }
     scene.ask(&waiting)?;
+    scene.ask(&living)?;
+    let unanswered = count_unanswered(&scene, &living);
+    let foreign = scene.foreign();
     let wrong: Vec<&Flow> = waiting
         .iter()
         .map(|&flow| scene.traffic.flow(flow))
         .filter(|flow| !as_wanted(flow))
         .collect();
-    let moved = Moved::among(&scene, &flows).judgement();
-    let judgement = if let Some(flow) = wrong.first() {
+    let moved = Moved::among(&scene, &[dying, living].concat()).judgement();
+    let judgement = if foreign > 0 {
+        Judgement::failed(format!(
+            "{foreign} packets left with a source that is not their line's"
+        ))
+    } else if let Some(flow) = wrong.first() {
         Judgement::failed(format!(
             "of {} connections of the dead line {} were not told so: one by {} was {}",
             waiting.len(),
@@ -129,15 +201,73 @@ fn told(cx: &mut Context, as_wanted: &dyn Fn(&Flow) -> bool) -> Result<Judgement
             flow.protocol,
             outcome(flow)
         ))
+    } else if unanswered > 0 {
+        Judgement::failed(format!(
+            "{unanswered} connections of live lines were not answered"
+        ))
     } else if waiting.len() < ENOUGH {
         Judgement::inconclusive(format!(
-            "only {} of {FRESH} connections were left on the dead line to be judged",
+            "only {} connections were left on the dead line to be judged",
             waiting.len()
         ))
     } else {
         moved
     };
     scene.verdict(judgement.with("told", waiting.len()))
+}
+
+/// Clients that the router has not told anything yet.
+const FRESH: usize = 64;
+
+/// Connections of these clients, by the line that is to die.
+struct Running {
+    /// Its own, one of a client at most: the router's limit on ICMP errors grants each some two.
+    dying: Vec<FlowId>,
+    /// Those of the other lines.
+    living: Vec<FlowId>,
+}
+
+impl Running {
+    /// Opens a connection of each client, and another of those that had none on the line, until
+    /// there are enough on it, however small its share.
+    fn open(scene: &mut Scene<'_>) -> Result<Self, Trouble> {
+        /// So many are told at once: the router's limit for all clients together is a burst of 50.
+        const MOST: usize = 40;
+        /// Two for each try, and more to be judged than tried.
+        const WANTED: usize = 24;
+        const ROUNDS: usize = 100;
+        let last = scene.traffic.clients();
+        let mut clients: Vec<usize> = (last - FRESH..last).collect();
+        let (mut dying, mut living) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            let flows: Vec<FlowId> = clients
+                .iter()
+                .map(|&client| {
+                    let server = scene.server();
+                    scene
+                        .traffic
+                        .begin(client, server, protocol(client + round))
+                })
+                .collect();
+            scene.finish()?;
+            let mut others = Vec::new();
+            for (client, flow) in clients.into_iter().zip(flows) {
+                match scene.traffic.ledger().line(flow) {
+                    Some(DEAD) => dying.push(flow),
+                    _ => {
+                        others.push(client);
+                        living.push(flow);
+                    }
+                }
+            }
+            clients = others;
+            if dying.len() >= WANTED || clients.is_empty() {
+                break;
+            }
+        }
+        dying.truncate(MOST);
+        Ok(Self { dying, living })
+    }
 }
 
 fn take(scene: &Scene<'_>, waiting: &mut Vec<FlowId>, protocol: Protocol) -> Option<FlowId> {

@@ -47,6 +47,24 @@ impl Scene<'_> {
         Ok(flows)
     }
 
+    /// As [`Scene::open`], in batches that are spread evenly over so long.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn open_over(&mut self, count: usize, time: Duration) -> Result<Vec<FlowId>, Trouble> {
+        const BATCHES: u32 = 25;
+        let began = Instant::now();
+        let mut flows = Vec::new();
+        for batch in 1..=BATCHES {
+            let due = count * batch as usize / BATCHES as usize;
+            flows.extend(self.open(due - flows.len())?);
+            let end = time * batch / BATCHES;
+            self.pause(end.saturating_sub(began.elapsed()))?;
+        }
+        Ok(flows)
+    }
+
     /// One more exchange on each of these flows, each to its outcome.
     ///
     /// # Errors

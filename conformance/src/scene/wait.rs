@@ -52,6 +52,21 @@ impl Scene<'_> {
         })
     }
 
+    /// Which lines that are to share new flows get none now, by one look at so many that a line with
+    /// its share is met but for a chance of 1e-9.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn unused(&mut self) -> Result<Vec<String>, Trouble> {
+        let flows = self.open(batch(&self.cx.config))?;
+        let ledger = self.traffic.ledger();
+        let used = |line| flows.iter().any(|&flow| ledger.line(flow) == Some(line));
+        let shares = expected(self.cx.lines()).enumerate();
+        let unused = shares.filter(|&(line, share)| share > 0.0 && !used(line));
+        Ok(unused.map(|(line, _)| self.name(line)).collect())
+    }
+
     /// Looks at batches of new flows until they are as wanted.
     pub(super) fn until(
         &mut self,

@@ -32,7 +32,7 @@ fn device_removed(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
     let removed_at = scene.break_line(LINE, Fault::DeviceRemoved)?;
     let switched_at = scene.until_avoided(LINE)?;
-    let flows = scene.open(500)?;
+    let flows = scene.open_over(500, scene.cx.deadlines.reaction)?;
     let mut judgement = avoid(&scene, &flows, LINE);
     let back_at = scene.repair(LINE)?;
     let used_at = scene.until_used(LINE)?;

@@ -67,6 +67,18 @@ pub const FOUR_HUNDRED: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/four-hundred-to-one-hundred.toml"),
 };
 
+/// Two lines of weights 11 and 45.
+pub const ELEVEN_TO_FORTY_FIVE: Builtin = Builtin {
+    name: "eleven-to-forty-five",
+    toml: include_str!("../../fixtures/configs/eleven-to-forty-five.toml"),
+};
+
+/// Five lines of weights 5, 4, 3, 2 and 1.
+pub const FIVE_LINES: Builtin = Builtin {
+    name: "five-lines",
+    toml: include_str!("../../fixtures/configs/five-lines.toml"),
+};
+
 /// Eight lines of weights 3, 2, and 1 for the others.
 pub const EIGHT_LINES: Builtin = Builtin {
     name: "eight-lines",
@@ -109,6 +121,8 @@ pub const BUILTIN: &[Builtin] = &[
     FOUR_TO_ONE,
     TWO_LINES_TARGETS,
     FOUR_HUNDRED,
+    ELEVEN_TO_FORTY_FIVE,
+    FIVE_LINES,
     EIGHT_LINES,
     CONNECTION,
     BACKUP,

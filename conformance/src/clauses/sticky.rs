@@ -78,8 +78,9 @@ static ACROSS_LINE_LOSS: Clause = Clause {
         another line, and the other lines' connections go on.",
     method: "256 connections are opened. Then the first line dies, by carrier loss and in a second \
         pass by a modem that hangs, and new connections avoid it. Every old connection asks again, \
-        while it is dead and after its repair: no packet of a connection may leave by a second \
-        line or with a second source, and those of live lines are answered.",
+        while it is dead and after its repair, but for 128 more that are idle until the line is back: \
+        no packet of a connection may leave by a second line or with a second source, and those of \
+        live lines are answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: several_lines_share,
@@ -89,16 +90,18 @@ static ACROSS_LINE_LOSS: Clause = Clause {
 
 fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
     const FLOWS: usize = 256;
+    const IDLE: usize = 128;
     const DEAD: usize = 0;
     let mut scene = Scene::set(cx)?;
     let mut unanswered = 0;
     let mut all = Vec::new();
     for fault in [Fault::Carrier, Fault::Silent] {
         let flows = scene.open(FLOWS)?;
+        let idle = scene.open(IDLE)?;
         let ledger = scene.traffic.ledger();
-        let (on_dead, on_live): (Vec<_>, Vec<_>) = flows
-            .iter()
-            .partition(|&&flow| ledger.line(flow) == Some(DEAD));
+        let dead = |flow: &FlowId| ledger.line(*flow) == Some(DEAD);
+        let (mut on_dead, mut on_live): (Vec<_>, Vec<_>) = flows.into_iter().partition(dead);
+        let (idle_on_dead, idle_on_live): (Vec<_>, Vec<_>) = idle.into_iter().partition(dead);
         scene.break_line(DEAD, fault)?;
         scene.until_avoided(DEAD)?;
         for _ in 0..2 {
@@ -108,10 +111,12 @@ fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
         }
         scene.repair(DEAD)?;
         scene.until_used(DEAD)?;
+        on_dead.extend(idle_on_dead);
+        on_live.extend(idle_on_live);
         scene.ask_in_vain(&on_dead)?;
         scene.ask(&on_live)?;
         unanswered += count_unanswered(&scene, &on_live);
-        all.extend(flows);
+        all.extend([on_dead, on_live].concat());
     }
     let moved = Moved::among(&scene, &all);
     let judgement = if unanswered > 0 {

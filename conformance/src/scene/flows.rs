@@ -18,7 +18,7 @@ const BRIEF: Patience = Patience {
 impl Scene<'_> {
     /// A client and a server that have had no flow together.
     pub fn pair(&mut self) -> (usize, Ipv4Addr) {
-        self.pairs.next(&mut self.cx.rng)
+        self.pairs.next()
     }
 
     /// Begins a flow of a client and a server that have had none together.

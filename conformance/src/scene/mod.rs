@@ -29,7 +29,7 @@ use crate::judge::expected;
 use crate::judgement::{Judgement, Status, Trouble};
 pub use calls::NO_ANSWER;
 pub use flows::protocol;
-use pairs::Pairs;
+use pairs::{Pairs, halves};
 use router_news::RouterNews;
 pub use service::Service;
 pub use stream::Stream;
@@ -48,6 +48,8 @@ pub struct Scene<'a> {
     /// What the clause was given.
     pub cx: &'a mut Context,
     pairs: Pairs,
+    /// Whom a wait looks at.
+    looks: Pairs,
     keepalive: Option<applier::Keepalive>,
     /// Of the machine's ARP table, before the play.
     overflows: u64,
@@ -129,13 +131,16 @@ impl<'a> Scene<'a> {
             record,
             ..Options::default()
         })?;
-        let pairs = Pairs::new(cx, &lab);
+        let (clients, servers) = (lab.topology().clients, lab.topology().servers);
+        let [pairs, looks] =
+            halves(servers).map(|servers| Pairs::new(&mut cx.rng, clients, servers));
         let overflows = lab.neighbour_overflows()?;
         Ok(Self {
             lab,
             traffic,
             cx,
             pairs,
+            looks,
             keepalive: None,
             overflows,
             news,

@@ -2,15 +2,15 @@
 
 use std::net::Ipv4Addr;
 
-use multiwan_lab::Lab;
-use rand::Rng as _;
+use ipnet::Ipv4Net;
 use rand::seq::SliceRandom as _;
-
-use crate::context::Context;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 
 /// Client–server pairs, none twice: one server after the other in random order, each with every
-/// client once.
+/// client once. Their order follows from `rng` as it was, whatever else is drawn from that later.
 pub(super) struct Pairs {
+    rng: ChaCha8Rng,
     clients: Vec<usize>,
     next: usize,
     current: Ipv4Addr,
@@ -22,18 +22,18 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    pub(super) fn new(cx: &mut Context, lab: &Lab) -> Self {
-        let servers = lab.topology().servers;
-        let mask = !u32::from(servers.netmask());
-        let clients: Vec<usize> = (0..lab.topology().clients).collect();
+    /// So many clients, each with every server of the network.
+    pub(super) fn new(rng: &mut ChaCha8Rng, clients: usize, servers: Ipv4Net) -> Self {
+        let mut rng = ChaCha8Rng::from_rng(rng);
         let mut pairs = Self {
-            next: clients.len(),
-            clients,
+            clients: (0..clients).collect(),
+            next: clients,
             current: servers.addr(),
             network: u32::from(servers.network()),
-            stride: cx.rng.next_u32() | 1,
-            count: cx.rng.next_u32(),
-            mask,
+            stride: rng.next_u32() | 1,
+            count: rng.next_u32(),
+            mask: !u32::from(servers.netmask()),
+            rng,
         };
         pairs.current = pairs.server();
         pairs
@@ -52,13 +52,68 @@ impl Pairs {
     }
 
     /// A client and a server that had no flow together yet.
-    pub(super) fn next(&mut self, rng: &mut impl rand::Rng) -> (usize, Ipv4Addr) {
+    pub(super) fn next(&mut self) -> (usize, Ipv4Addr) {
         if self.next >= self.clients.len() {
-            self.clients.shuffle(rng);
+            self.clients.shuffle(&mut self.rng);
             self.current = self.server();
             self.next = 0;
         }
         self.next += 1;
         (self.clients[self.next - 1], self.current)
+    }
+}
+
+/// Two halves of the Internet: where connections go that are judged, and where those go by which a
+/// wait looks how things stand. How many looks there are depends on time; so they take nothing from
+/// the others, whose pairs and ports are those of the seed.
+pub(super) fn halves(servers: Ipv4Net) -> [Ipv4Net; 2] {
+    let half = |address| Ipv4Net::new_assert(address, servers.prefix_len() + 1);
+    let upper = u32::from(servers.network()) | (1 << (31 - servers.prefix_len()));
+    [half(servers.network()), half(upper.into())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENTS: usize = 17;
+
+    fn internet() -> [Ipv4Net; 2] {
+        halves("198.18.0.0/15".parse().unwrap())
+    }
+
+    fn drawn(looks: usize) -> Vec<(usize, Ipv4Addr)> {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let [judged, looked_at] = internet();
+        let mut pairs = Pairs::new(&mut rng, CLIENTS, judged);
+        let mut glances = Pairs::new(&mut rng, CLIENTS, looked_at);
+        let mut drawn = Vec::new();
+        for _ in 0..500 {
+            for _ in 0..looks {
+                let (_, server) = glances.next();
+                assert!(looked_at.contains(&server) && !judged.contains(&server));
+            }
+            drawn.push(pairs.next());
+        }
+        drawn
+    }
+
+    #[test]
+    fn looks_change_nothing_of_the_pairs_that_are_judged() {
+        assert_eq!(drawn(0), drawn(3));
+    }
+
+    #[test]
+    fn the_halves_are_the_whole_and_meet_nowhere() {
+        let [lower, upper] = internet().map(|half| half.to_string());
+        assert_eq!((&*lower, &*upper), ("198.18.0.0/16", "198.19.0.0/16"));
+    }
+
+    #[test]
+    fn no_pair_comes_twice() {
+        let mut pairs = drawn(0);
+        pairs.sort_unstable();
+        pairs.dedup();
+        assert_eq!(pairs.len(), 500);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use multiwan::config::Config;
 use multiwan_lab::traffic::{Flow, FlowId, Outcome, Patience};
 
-use super::Scene;
+use super::{Scene, protocol};
 use crate::events::Mark;
 use crate::judge::expected;
 use crate::judgement::Trouble;
@@ -177,7 +177,13 @@ impl Scene<'_> {
     }
 
     fn glance(&mut self) -> Result<Glance, Trouble> {
-        let flows = self.open(batch(&self.cx.config))?;
+        let flows: Vec<FlowId> = (0..batch(&self.cx.config))
+            .map(|number| {
+                let (client, server) = self.looks.next();
+                self.traffic.begin(client, server, protocol(number))
+            })
+            .collect();
+        self.finish()?;
         let mut seen = Glance {
             all_answered: true,
             of: flows.len(),

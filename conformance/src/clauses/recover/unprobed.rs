@@ -19,8 +19,9 @@ pub(super) static NOT_UNPROBED: Clause = Clause {
         uses.",
     method: "After `apply` no keepalive is started; the kernel itself leaves out a nexthop whose \
         neighbour has failed (`fib_multipath_use_neigh`), and is told to find that out quickly. \
-        The first line's modem hangs until new connections avoid the line, and is repaired without \
-        a word of its own. For as long as the contract gives for a line's return, none of the new \
+        The first line's modem hangs until new connections avoid the line (where they never do, \
+        whoever leaves this to the keepalive alone is not judged), and is repaired without a word of \
+        its own. For as long as the contract gives for a line's return, none of the new \
         connections may use it. Then its gateway is pinged once, and they must use it again.",
     needs: &[
         Need::Settings,
@@ -56,7 +57,17 @@ fn not_unprobed(cx: &mut Context) -> Result<Judgement, Trouble> {
         scene.lab.keep_gateway_entry(line)?;
     }
     scene.break_line(LINE, Fault::Silent)?;
-    scene.until_avoided(LINE)?;
+    match scene.until_avoided(LINE) {
+        Err(Trouble::Unmet { waited, .. }) => {
+            let skipped = Judgement::skipped(format!(
+                "this applier does not leave it to the kernel: without its keepalive new connections \
+                 went on meeting the dead line for {} ms",
+                waited.as_millis()
+            ));
+            return scene.verdict(skipped);
+        }
+        avoided => avoided?,
+    };
     scene.repair(LINE)?;
     let long = scene.cx.deadlines.honoured;
     let unnoticed = scene.stream(long, Some(EVERY))?.flows;

@@ -94,6 +94,13 @@ struct Timer {
     step: Step,
 }
 
+/// The port of a client that asks this end of the Internet, which no other flow has: it follows from
+/// the end, and from nothing that went on before.
+fn port_of(server: SocketAddrV4) -> u16 {
+    let end = u32::from(*server.ip()).wrapping_add(u32::from(server.port()));
+    FRAME_PORTS_START + (end % PORTS) as u16
+}
+
 impl Flows {
     pub(super) fn new(
         clients: Vec<Endpoint>,
@@ -136,14 +143,13 @@ impl Flows {
         server: SocketAddrV4,
         protocol: Protocol,
     ) -> FlowId {
-        let number = self.all.len() as u32;
         let address = match origin {
             Origin::Client(client) => self.clients[client].address,
             Origin::Outside(_) | Origin::Sockets => Ipv4Addr::UNSPECIFIED,
         };
         let port = match protocol {
             Protocol::Echo => server.port(),
-            Protocol::Tcp | Protocol::Udp => FRAME_PORTS_START + (number % PORTS) as u16,
+            Protocol::Tcp | Protocol::Udp => port_of(server),
         };
         self.push(origin, protocol, SocketAddrV4::new(address, port), server)
     }

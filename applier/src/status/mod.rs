@@ -64,8 +64,9 @@ pub struct Keepalive {
 /// How far the kernel is from what the configuration and the keepalive's verdicts ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Drift {
-    /// Whether anything differs.
-    pub drifted: bool,
+    /// Whether anything differs; unknown where not all could be compared, and nothing of the rest
+    /// does.
+    pub drifted: Option<bool>,
     /// What `apply` would do about it, as `plan` prints it.
     pub changes: Vec<String>,
     /// What could not be compared, and why.
@@ -273,13 +274,16 @@ impl Drift {
             Ok(wanted) => {
                 let changes = difference(&found, &wanted);
                 Self {
-                    drifted: !changes.is_empty(),
+                    drifted: match (changes.is_empty(), &seen.hidden) {
+                        (true, Some(_)) => None,
+                        (unchanged, _) => Some(!unchanged),
+                    },
                     changes: changes.steps().iter().map(ToString::to_string).collect(),
                     unknown: seen.hidden.clone(),
                 }
             }
             Err(missing) => Self {
-                drifted: true,
+                drifted: Some(true),
                 changes: Vec::new(),
                 unknown: Some(missing.to_string()),
             },

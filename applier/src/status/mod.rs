@@ -21,7 +21,7 @@ use crate::kernel::{Device, Traffic};
 use crate::resolve::resolve;
 use crate::runtime::{Counted, Probes, RunningKeepalive, as_rfc3339};
 use crate::state::{Hop, Rule, State};
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Verdict, Verdicts};
 
 /// What can be seen of a network namespace, as far as it concerns several lines.
 #[derive(Debug, Clone, Default)]
@@ -133,7 +133,11 @@ impl Status {
             .map(RunningKeepalive::verdicts)
             .unwrap_or_default();
         let now = resolve(config, &seen.state);
-        let (config, verdicts) = (&now.config, now.verdicts(&verdicts));
+        let (config, mut verdicts) = (&now.config, now.verdicts(&verdicts));
+        let there = |line: &&Line| seen.state.links.contains_key(&line.interface);
+        for line in config.lines.iter().filter(|line| !there(line)) {
+            verdicts.set(&line.name, Verdict::Dead);
+        }
         let wanted = desired(config, &verdicts);
         let counted: Vec<Option<counts::Counts>> = config
             .lines

@@ -20,7 +20,9 @@ use crate::error::Error;
 use crate::kernel::Kernel;
 use crate::record::Record;
 use crate::runtime::verdicts_of_running_keepalive;
+use crate::verdicts::{Verdict, Verdicts};
 use crate::{down, keepalive, reconcile};
+use turn::Turn;
 
 /// A permission or a feature of the kernel is missing.
 const LACKING: u8 = 3;
@@ -213,17 +215,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         .map_err(|source| Error::Socket { source })?;
     runtime.block_on(async {
         match command {
-            Command::Apply(file) => apply(&file.load()?).await,
+            Command::Apply(file) => apply(&file).await,
             Command::Plan { file, exit_code } => plan(&file.load()?, exit_code).await,
-            Command::Keepalive(watching) => {
-                let config = watching.file.load()?;
-                watch(watching, config).await
-            }
-            Command::Run(watching) => {
-                let config = watching.file.load()?;
-                start(&config).await?;
-                watch(watching, config).await
-            }
+            Command::Keepalive(watching) => watch(watching, false).await,
+            Command::Run(watching) => watch(watching, true).await,
             Command::Status {
                 file,
                 json,
@@ -249,25 +244,52 @@ fn run(command: Command) -> Result<ExitCode, Error> {
     })
 }
 
-async fn apply(config: &Config) -> Result<ExitCode, Error> {
-    let _turn = turn::take().await?;
-    let verdicts = verdicts_of_running_keepalive();
-    reconcile::reconcile_and_read_back(&mut Kernel::open()?, config, &verdicts).await?;
-    turn::tell_running_keepalive();
+async fn apply(file: &File) -> Result<ExitCode, Error> {
+    let turn = Turn::take().await?;
+    let config = file.load()?;
+    turn.refuse_other_file(&file.path)?;
+    let mut kernel = Kernel::open()?;
+    let verdicts = verdicts(&mut kernel, &config).await?;
+    reconcile::reconcile_and_read_back(&mut kernel, &config, &verdicts).await?;
+    turn.tell_keepalive();
     Ok(ExitCode::SUCCESS)
 }
 
-/// As [`apply`], but lines and LANs whose interfaces are not there yet are left out: the keepalive
-/// says so, and sets them up as they come.
-async fn start(config: &Config) -> Result<(), Error> {
-    let _turn = turn::take().await?;
-    reconcile::start(&mut Kernel::open()?, config).await?;
+/// The running keepalive's verdicts, with lines dead whose interfaces are not there.
+async fn verdicts(kernel: &mut Kernel, config: &Config) -> Result<Verdicts, Error> {
+    let links = kernel.read().await?.links;
+    let there = |interface: &String| links.contains_key(interface);
+    if let Some(lan) = config.lans.iter().find(|lan| !there(&lan.interface)) {
+        return Err(Error::NoLan(lan.interface.clone()));
+    }
+    let mut verdicts = verdicts_of_running_keepalive();
+    for line in config.lines.iter().filter(|line| !there(&line.interface)) {
+        if verdicts.set(&line.name, Verdict::Dead) == Verdict::Up {
+            warn(format_args!(
+                "there is no interface {}, so that line {} is left out; `multiwan run` or \
+                 `multiwan keepalive` takes it in when it comes",
+                line.interface, line.name
+            ));
+        }
+    }
+    Ok(verdicts)
+}
+
+fn warn(what: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "multiwan: warning: {what}");
+}
+
+/// As [`apply`], from the verdicts that the keepalive goes on with, but lines and LANs whose interfaces
+/// are not there yet are left out: the keepalive says so, and sets them up as they come.
+async fn start(config: &Config, verdicts: &Verdicts) -> Result<(), Error> {
+    reconcile::start(&mut Kernel::open()?, config, verdicts).await?;
     Ok(())
 }
 
 async fn plan(config: &Config, exit_code: bool) -> Result<ExitCode, Error> {
-    let verdicts = verdicts_of_running_keepalive();
-    let changes = reconcile::plan(&mut Kernel::open()?, config, &verdicts).await?;
+    let mut kernel = Kernel::open()?;
+    let verdicts = verdicts(&mut kernel, config).await?;
+    let changes = reconcile::plan(&mut kernel, config, &verdicts).await?;
     // A reader that has seen enough (`| head`) is no error.
     let _ = write!(std::io::stdout(), "{changes}");
     let differs = exit_code && !changes.is_empty();
@@ -278,17 +300,31 @@ async fn plan(config: &Config, exit_code: bool) -> Result<ExitCode, Error> {
     })
 }
 
-async fn watch(watching: Watching, config: Config) -> Result<ExitCode, Error> {
-    log::to(watching.log_format);
-    let Watching { file, metrics, .. } = watching;
-    keepalive::run(config, metrics, || file.load())
+/// Watches the lines; before, and after it is sure to be the only one, applies the configuration
+/// where that is asked for.
+async fn watch(watching: Watching, apply: bool) -> Result<ExitCode, Error> {
+    let Watching {
+        file,
+        metrics,
+        log_format,
+    } = watching;
+    let turn = Turn::take().await?;
+    let config = file.load()?;
+    log::to(log_format);
+    let memory = keepalive::Memory::open(&config, &file.path).map_err(Box::new)?;
+    if apply {
+        start(&config, &memory.verdicts()).await?;
+    }
+    drop(turn);
+    keepalive::run(memory, config, metrics, || file.load())
         .await
         .map_err(Box::new)?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn down(file: &File) -> Result<ExitCode, Error> {
-    let _turn = turn::take().await?;
+    let turn = Turn::take().await?;
+    let alone = turn.without_keepalive()?;
     let removed = down::down(&mut Kernel::open()?, file.load().ok().as_ref()).await?;
     if !removed.remembered {
         let _ = writeln!(
@@ -297,5 +333,6 @@ async fn down(file: &File) -> Result<ExitCode, Error> {
              links stay as they are"
         );
     }
+    turn.leave_nothing(alone);
     Ok(ExitCode::SUCCESS)
 }

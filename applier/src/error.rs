@@ -74,6 +74,40 @@ pub enum Error {
     /// Another process changes the kernel and does not come to an end.
     #[error("another multiwan has been changing the kernel for {0:?}; `ps` shows it")]
     Busy(std::time::Duration),
+    /// A keepalive would put back what is to be removed.
+    #[error(
+        "a keepalive runs here{}, and would put all of it back; stop it first: {}",
+        .pid.map(|pid| format!(", as process {pid}")).unwrap_or_default(),
+        .pid.map_or_else(|| "systemctl stop multiwan".to_owned(), |pid| format!(
+            "`systemctl stop multiwan` where that started it, else `kill {pid}`"
+        ))
+    )]
+    KeepaliveRuns {
+        /// Its process, where its lock tells.
+        pid: Option<u32>,
+    },
+    /// A keepalive has a configuration of its own.
+    #[error(
+        "the keepalive that runs here{} reads {}, and would change back what {} describes; apply \
+         that file, or stop it and start it with this one",
+        .pid.map(|pid| format!(", process {pid},")).unwrap_or_default(),
+        .its.display(),
+        .asked.display()
+    )]
+    OtherFile {
+        /// Its process, where its lock tells.
+        pid: Option<u32>,
+        /// The file that it reads.
+        its: std::path::PathBuf,
+        /// The file that was to be applied.
+        asked: std::path::PathBuf,
+    },
+    /// A LAN's interface is not there.
+    #[error(
+        "there is no interface {0}, which is a LAN's; `ip link` shows those that are there, and \
+         `multiwan run` waits for it"
+    )]
+    NoLan(String),
     /// A file could not be written.
     #[error("writing {what}: {source}")]
     Writing {
@@ -99,6 +133,7 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Config(_)
+            | Self::NoLan(_)
             | Self::Unfeasible(Unfeasible::NoGateway(_))
             | Self::AlreadyThere(_)
             | Self::Nothing(_) => 2,

@@ -188,14 +188,18 @@ enum Absent {
     LeftOut,
 }
 
-/// As [`reconcile_and_read_back`] with all lines up, but what belongs to interfaces that are not
+/// As [`reconcile_and_read_back`], but what belongs to interfaces that are not
 /// there is left out: the keepalive puts it there as they come.
 ///
 /// # Errors
 ///
 /// As there.
-pub async fn start(kernel: &mut Kernel, config: &Config) -> Result<Changes, Error> {
-    read_back(kernel, config, &Verdicts::default(), Absent::LeftOut).await
+pub async fn start(
+    kernel: &mut Kernel,
+    config: &Config,
+    verdicts: &Verdicts,
+) -> Result<Changes, Error> {
+    read_back(kernel, config, verdicts, Absent::LeftOut).await
 }
 
 fn compare(

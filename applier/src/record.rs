@@ -8,10 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::difference::{Changes, Step};
-use crate::runtime::Directory;
-use crate::state::{Address, DeviceSetting, GlobalSetting, Route, Setting, State};
-
-const FILE: &str = "record.json";
+use crate::runtime::{Directory, RECORD as FILE};
+use crate::state::{Address, DeviceSetting, GlobalSetting, Route, Rule, Setting, State};
 
 /// The record of one network namespace, in its runtime directory.
 #[derive(Debug)]
@@ -65,6 +63,17 @@ impl Record {
             Err(error) => return Err(error),
         };
         Ok(Self { directory, content })
+    }
+
+    /// Puts a record that cannot be understood aside, so that things are remembered again; what is
+    /// wrong with it, and where it is now.
+    pub fn put_broken_aside(directory: &Directory) -> Option<(io::Error, std::path::PathBuf)> {
+        let path = directory.path().join(FILE);
+        let text = std::fs::read(&path).ok()?;
+        let wrong = serde_json::from_slice::<Content>(&text).err()?;
+        let aside = path.with_extension("json.broken");
+        let moved = std::fs::rename(&path, &aside);
+        Some((wrong.into(), if moved.is_ok() { aside } else { path }))
     }
 
     /// What is remembered.
@@ -171,7 +180,9 @@ impl Content {
             }
         }
         for table in config.tables() {
-            if during.tables.insert(table) {
+            // A rule of multiwan's tells that it was multiwan who filled it, and forgot.
+            let filled = |rule: &Rule| rule.is_ours() && rule.table == table;
+            if during.tables.insert(table) && !found.rules.iter().any(filled) {
                 let there = found.routes.iter().filter(|route| route.table == table);
                 during.routes.extend(there.cloned());
             }

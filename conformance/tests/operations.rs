@@ -98,6 +98,11 @@ fn status_needs_no_privilege() {
         assert!(text.contains("198.51.100.2/24"), "{text}");
         assert!(text.contains("drift: not compared:"), "{text}");
         assert!(text.contains("Operation not permitted"), "{text}");
+        assert!(!text.contains("drift: none"), "{text}");
+        let json = router.with_only(&[], &["status", "--json"]);
+        let output = { json }.output().unwrap();
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(status["drift"]["drifted"], Value::Null, "{status:#}");
     });
 }
 

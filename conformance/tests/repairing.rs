@@ -19,7 +19,7 @@ fn a_flushed_ruleset_is_put_back_and_connections_go_on() {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((4, 0), |lab| {
             let mut watched = Watched::begin(&stage);
-            watched.hears("watching");
+            watched.hears("looked at the kernel");
             let mut traffic = lab.traffic(Options::default()).unwrap();
             let server = |number: usize| [198, 18, 2, number as u8].into();
             let mut open = |numbers: std::ops::Range<usize>| -> Vec<_> {
@@ -59,7 +59,7 @@ fn settings_are_put_back() {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((1, 0), |_lab| {
             let mut watched = Watched::begin(&stage);
-            watched.hears("watching");
+            watched.hears("looked at the kernel");
             for name in [
                 "ip_forward",
                 "conf/eth1/ignore_routes_with_linkdown",

@@ -36,7 +36,7 @@ pub(super) async fn status(config: &Config, shown: Shown) -> Result<ExitCode, Er
     };
     // A reader that has seen enough (`| head`) is no error.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(if status.drift.drifted {
+    Ok(if status.drift.drifted == Some(true) {
         ExitCode::from(DIFFERS)
     } else {
         ExitCode::SUCCESS

@@ -1,6 +1,7 @@
 //! The verdicts as the keepalive holds them, and as it leaves them for other commands.
 
 use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use tracing::warn;
@@ -17,7 +18,8 @@ use crate::verdicts::{Verdict, Verdicts};
 const NOT_PROBED: &str = "not probed yet";
 
 /// What is known of each line, kept in the runtime folder where there is one.
-pub(super) struct Memory {
+#[derive(Debug)]
+pub struct Memory {
     directory: Option<Directory>,
     _lock: Option<KeepaliveLock>,
     lines: Vec<Remembered>,
@@ -32,14 +34,26 @@ pub(super) enum Turn {
 }
 
 impl Memory {
-    /// Takes the keepalive's lock, and up what an earlier keepalive left.
-    pub(super) fn open() -> Result<Self, Error> {
+    /// Takes the keepalive's lock, and up what an earlier keepalive left of the lines that are
+    /// still described so.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::AlreadyRunning`] while another keepalive runs in this network namespace.
+    pub fn open(config: &Config, file: &Path) -> Result<Self, Error> {
+        // It is found by others, who may be elsewhere.
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
         let locked = Directory::of_this_namespace()
             .map_err(LockError::Unavailable)
-            .and_then(|directory| directory.lock_keepalive().map(|lock| (directory, lock)));
+            .and_then(|directory| {
+                directory
+                    .lock_keepalive(Some(&file))
+                    .map(|lock| (directory, lock))
+            });
         match locked {
             Ok((directory, lock)) => {
                 let mut lines = directory.remembered();
+                lines.retain(|held| config.lines.iter().any(|line| held.is_about(line)));
                 for line in &mut lines {
                     line.state = state_of(line.verdict).word().into();
                 }
@@ -78,9 +92,15 @@ impl Memory {
             .iter()
             .map(
                 |line| match known.iter().position(|held| held.name == line.name) {
-                    Some(place) => known.swap_remove(place),
+                    Some(place) => Remembered {
+                        interface: line.interface.clone(),
+                        gateway: line.gateway,
+                        ..known.swap_remove(place)
+                    },
                     None => Remembered {
                         name: line.name.clone(),
+                        interface: line.interface.clone(),
+                        gateway: line.gateway,
                         state: State::Up.word().into(),
                         verdict: Verdict::Up,
                         since: SystemTime::now(),
@@ -124,7 +144,7 @@ impl Memory {
     }
 
     /// The verdicts.
-    pub(super) fn verdicts(&self) -> Verdicts {
+    pub fn verdicts(&self) -> Verdicts {
         self.lines
             .iter()
             .map(|held| (held.name.clone(), held.verdict))
@@ -142,6 +162,7 @@ impl Memory {
     pub(super) fn running(&self) -> RunningKeepalive {
         RunningKeepalive {
             pid: Some(std::process::id()),
+            config: None,
             lines: self.lines.clone(),
         }
     }

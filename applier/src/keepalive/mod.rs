@@ -64,7 +64,8 @@ use counts::Tally;
 use devices::Devices;
 use events::{Batch, Events};
 use line::{Line, Moment, Policy, State};
-use memory::{Memory, Turn};
+pub use memory::Memory;
+use memory::Turn;
 use pace::Pace;
 use release::{Freed, Releases};
 use tables::Tables;
@@ -81,9 +82,9 @@ pub const COUNTED_EVERY: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 ///
-/// When another keepalive runs in this network namespace, or a permission is missing. What the
-/// kernel refuses later on is logged and tried again.
+/// When a permission is missing. What the kernel refuses later on is logged and tried again.
 pub async fn run<E: Display>(
+    memory: Memory,
     config: Config,
     metrics: Option<PathBuf>,
     mut reload: impl FnMut() -> Result<Config, E>,
@@ -91,7 +92,7 @@ pub async fn run<E: Display>(
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
-    let (mut keepalive, mut news) = Keepalive::start(config, metrics).await?;
+    let (mut keepalive, mut news) = Keepalive::start(memory, config, metrics).await?;
     let mut events = Events::open().map_err(Error::Events)?;
     let mut tables = Tables::open().map_err(Error::Events)?;
     // After the events are listened to, so that no change falls between.
@@ -164,10 +165,10 @@ struct Keepalive {
 
 impl Keepalive {
     async fn start(
+        mut memory: Memory,
         config: Config,
         metrics: Option<PathBuf>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<News>), Error> {
-        let mut memory = Memory::open()?;
         memory.keep(&config);
         memory.write();
         let (connection, netlink, _) = rtnetlink::new_connection().map_err(Error::Events)?;

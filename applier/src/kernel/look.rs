@@ -3,9 +3,18 @@
 use super::Kernel;
 use crate::error::Error;
 use crate::runtime::{Counted, RunningKeepalive};
-use crate::status::Seen;
+use crate::status::{Seen, is_applied};
 
 impl Kernel {
+    /// Whether it shows that multiwan has been here: a rule of multiwan's is there.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub async fn has_been_applied_to(&mut self) -> Result<bool, Error> {
+        Ok(is_applied(&self.read_unprivileged().await?))
+    }
+
     /// What can be seen. Needs no privilege; without CAP_NET_ADMIN nftables stays hidden.
     ///
     /// # Errors

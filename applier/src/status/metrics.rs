@@ -41,11 +41,14 @@ impl Page<'_> {
             &[],
             vec![(vec![], running)],
         );
+        // None where it is not known.
+        let drifted = status.drift.drifted.into_iter();
+        let drifted = drifted.map(|drifted| (vec![], f64::from(u8::from(drifted))));
         self.gauge(
             "multiwan_drifted",
             "Whether the kernel holds something else than what is described.",
             &[],
-            vec![(vec![], f64::from(u8::from(status.drift.drifted)))],
+            drifted.collect(),
         );
         if let Some(counted) = &status.counted {
             self.counter(

@@ -21,7 +21,7 @@ use crate::kernel::{Device, Traffic};
 use crate::resolve::resolve;
 use crate::runtime::{Counted, Probes, RunningKeepalive, as_rfc3339};
 use crate::state::{Hop, Rule, State};
-use crate::verdicts::Verdicts;
+use crate::verdicts::{Verdict, Verdicts};
 
 /// What can be seen of a network namespace, as far as it concerns several lines.
 #[derive(Debug, Clone, Default)]
@@ -64,8 +64,9 @@ pub struct Keepalive {
 /// How far the kernel is from what the configuration and the keepalive's verdicts ask for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Drift {
-    /// Whether anything differs.
-    pub drifted: bool,
+    /// Whether anything differs; unknown where not all could be compared, and nothing of the rest
+    /// does.
+    pub drifted: Option<bool>,
     /// What `apply` would do about it, as `plan` prints it.
     pub changes: Vec<String>,
     /// What could not be compared, and why.
@@ -132,7 +133,11 @@ impl Status {
             .map(RunningKeepalive::verdicts)
             .unwrap_or_default();
         let now = resolve(config, &seen.state);
-        let (config, verdicts) = (&now.config, now.verdicts(&verdicts));
+        let (config, mut verdicts) = (&now.config, now.verdicts(&verdicts));
+        let there = |line: &&Line| seen.state.links.contains_key(&line.interface);
+        for line in config.lines.iter().filter(|line| !there(line)) {
+            verdicts.set(&line.name, Verdict::Dead);
+        }
         let wanted = desired(config, &verdicts);
         let counted: Vec<Option<counts::Counts>> = config
             .lines
@@ -273,13 +278,16 @@ impl Drift {
             Ok(wanted) => {
                 let changes = difference(&found, &wanted);
                 Self {
-                    drifted: !changes.is_empty(),
+                    drifted: match (changes.is_empty(), &seen.hidden) {
+                        (true, Some(_)) => None,
+                        (unchanged, _) => Some(!unchanged),
+                    },
                     changes: changes.steps().iter().map(ToString::to_string).collect(),
                     unknown: seen.hidden.clone(),
                 }
             }
             Err(missing) => Self {
-                drifted: true,
+                drifted: Some(true),
                 changes: Vec::new(),
                 unknown: Some(missing.to_string()),
             },

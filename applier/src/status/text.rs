@@ -135,8 +135,8 @@ fn bytes(count: u64) -> String {
 impl Drift {
     fn text(&self) -> String {
         let mut text = match self.changes.len() {
-            0 if self.drifted => String::new(),
-            0 => "drift: none\n".to_owned(),
+            0 if self.drifted == Some(false) => "drift: none\n".to_owned(),
+            0 => String::new(),
             count => {
                 let changes = if count == 1 { "change" } else { "changes" };
                 format!("drift: `multiwan apply` would make {count} {changes}:\n")

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use multiwan::config::Config;
@@ -63,11 +63,13 @@ impl<'s> Stage<'s> {
 
     /// A command of the shipped applier.
     pub(crate) fn multiwan(&self, verb: &str) -> Command {
+        self.multiwan_with(verb, &self.config())
+    }
+
+    /// The same with a configuration in another file.
+    pub(crate) fn multiwan_with(&self, verb: &str, config: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_multiwan-conformance"));
-        command
-            .arg0("multiwan")
-            .args([verb, "-c"])
-            .arg(self.config());
+        command.arg0("multiwan").args([verb, "-c"]).arg(config);
         command
     }
 

@@ -1,0 +1,159 @@
+//! Commands beside a running keepalive, and where something is not there: each changes what it may, or
+//! nothing and says why.
+
+#[path = "../benches/stage/mod.rs"]
+mod stage;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use multiwan_conformance::configuration::TWO_LINES;
+use multiwan_lab::{Fault, sandbox};
+use stage::{Stage, run};
+
+#[test]
+fn down_is_refused_while_a_keepalive_runs_and_leaves_nothing_when_it_is_gone() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |_lab| {
+            let keepalive = Keepalive::begin(&stage, "keepalive");
+            let before = routing();
+            let refused = stage.multiwan("down").output().unwrap();
+            assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+            let pid = keepalive.0.id().to_string();
+            assert!(said(&refused).contains(&pid), "{}", said(&refused));
+            assert_eq!(routing(), before);
+            // Killed by force: nothing of it is in the way.
+            drop(keepalive);
+            run(&mut stage.multiwan("down"));
+            assert!(!Path::new("/run/multiwan").exists(), "something is left");
+            assert!(!routing().contains("lookup 222"), "{}", routing());
+        });
+    });
+}
+
+#[test]
+fn another_file_than_the_keepalive_s_is_refused() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |_lab| {
+            let keepalive = Keepalive::begin(&stage, "keepalive");
+            let folder = tempfile::tempdir_in("/run").unwrap();
+            let other = folder.path().join("other.toml");
+            let text = TWO_LINES
+                .toml
+                .replacen("gateway ", "weight = 4\ngateway ", 1);
+            fs::write(&other, text).unwrap();
+            let before = routing();
+            let refused = stage.multiwan_with("apply", &other).output().unwrap();
+            assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+            let pid = keepalive.0.id().to_string();
+            assert!(said(&refused).contains(&pid), "{}", said(&refused));
+            assert_eq!(routing(), before);
+            run(&mut stage.multiwan("apply"));
+        });
+    });
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_a_later_one_knows_the_dead() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |lab| {
+            let mut first = Keepalive::begin(&stage, "run");
+            lab.break_line(0, Fault::Silent).unwrap();
+            first.hears("to=dead");
+            first.hears("looked at the kernel changed=true");
+            let dead = routing();
+            assert!(!dead.contains("dev eth1 weight"), "{dead}");
+            let second = stage.multiwan("run").output().unwrap();
+            assert_eq!(second.status.code(), Some(1), "{}", said(&second));
+            assert_eq!(routing(), dead);
+            drop(first);
+            let mut monitor = Command::new("ip");
+            let monitor = monitor.args(["monitor", "route"]).stdout(Stdio::piped());
+            let mut monitor = monitor.spawn().unwrap();
+            let _later = Keepalive::begin(&stage, "run");
+            monitor.kill().unwrap();
+            let told = said(&monitor.wait_with_output().unwrap());
+            assert!(
+                !told.contains("default"),
+                "a dead line was put back: {told}"
+            );
+            assert_eq!(routing(), dead);
+        });
+    });
+}
+
+#[test]
+fn without_a_line_s_interface_apply_leaves_it_out_and_without_a_lan_s_it_is_refused() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play((1, 0), |_lab| {
+            run(Command::new("ip").args(["link", "set", "eth1", "name", "gone"]));
+            let applied = stage.multiwan("apply").output().unwrap();
+            assert_eq!(applied.status.code(), Some(0), "{}", said(&applied));
+            assert!(said(&applied).contains("dsl1"), "{}", said(&applied));
+            assert!(routing().contains("lookup 222"), "{}", routing());
+        });
+        stage.play((1, 0), |_lab| {
+            let before = routing();
+            run(Command::new("ip").args(["link", "set", "eth0", "name", "gone"]));
+            let refused = stage.multiwan("apply").output().unwrap();
+            assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+            assert!(said(&refused).contains("eth0"), "{}", said(&refused));
+            assert_eq!(routing(), before);
+        });
+    });
+}
+
+/// The rules, and the routes that new connections take.
+fn routing() -> String {
+    let list = |arguments: &[&str]| {
+        let output = Command::new("ip").args(arguments).output().unwrap();
+        said(&output)
+    };
+    list(&["rule"]) + &list(&["route", "show", "table", "222"])
+}
+
+fn said(output: &Output) -> String {
+    let bytes = [&output.stdout[..], &output.stderr].concat();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// One that has looked at the kernel; killed by force at the end.
+struct Keepalive(Child, BufReader<std::process::ChildStderr>);
+
+impl Keepalive {
+    fn begin(stage: &Stage<'_>, verb: &str) -> Self {
+        let mut command = stage.multiwan(verb);
+        command.env("RUST_LOG", "multiwan=debug");
+        let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(daemon.stderr.take().unwrap());
+        let mut keepalive = Self(daemon, log);
+        keepalive.hears("looked at the kernel");
+        keepalive
+    }
+
+    #[track_caller]
+    fn hears(&mut self, what: &str) {
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            let length = self.1.read_line(&mut said).unwrap();
+            assert!(length > 0, "it did not say {what:?}:\n{said}");
+            if said[before..].contains(what) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Keepalive {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -25,6 +25,7 @@ mod line;
 mod memory;
 mod neighbour;
 mod pace;
+mod pass;
 mod port;
 mod probe;
 mod query;
@@ -54,7 +55,6 @@ use tracing::{debug, error, info, warn};
 pub use error::Error;
 
 use crate::config::{self, Config};
-use crate::difference::Changes;
 use crate::kernel::Kernel;
 use crate::reconcile;
 use crate::resolve::{Lack, Resolved, resolve};
@@ -65,7 +65,6 @@ use devices::Devices;
 use events::{Batch, Events};
 use line::{Line, Moment, Policy, State};
 pub use memory::Memory;
-use memory::Turn;
 use pace::Pace;
 use release::{Freed, Releases};
 use tables::Tables;
@@ -418,16 +417,6 @@ impl Keepalive {
         }
     }
 
-    /// Most settings change without a word.
-    async fn compare_settings(&mut self) {
-        let verdicts = self.memory.verdicts();
-        match reconcile::settings_differ(&mut self.kernel, &self.now, &verdicts).await {
-            Ok(true) => self.pace.want_soon(self.moment()),
-            Ok(false) => {}
-            Err(error) => warn!("{error}"),
-        }
-    }
-
     async fn reload<E: Display>(&mut self, read: Result<Config, E>) {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
             notify(&[NotifyState::Reloading, now]);
@@ -452,62 +441,6 @@ impl Keepalive {
             }
         }
         notify(&[NotifyState::Ready]);
-    }
-
-    async fn hold(&mut self, verdicts: &Verdicts) -> Result<Changes, crate::error::Error> {
-        let found = self.look().await?;
-        reconcile::keep(&mut self.kernel, &found, &self.now, verdicts).await
-    }
-
-    /// Makes the kernel hold what it should with the verdicts of now.
-    async fn pass(&mut self) {
-        let turn @ Turn::Ours(_) = self.memory.turn() else {
-            return self.pace.give_way(self.moment());
-        };
-        let verdicts = self.memory.verdicts();
-        let begun = Instant::now();
-        let result = self.hold(&verdicts).await;
-        self.tally.reconciled(result.is_ok());
-        let status = match result {
-            Ok(changes) => {
-                let changed = !changes.is_empty();
-                debug!(changed, took = ?begun.elapsed(), "looked at the kernel");
-                let now = self.moment();
-                self.say_drifted(&changes, &verdicts, now);
-                self.pace.passed(now, changed);
-                // Only now do the routes lead past the dead lines.
-                self.releases.heed(&self.config, &verdicts, now);
-                self.memory.summary()
-            }
-            Err(error) => {
-                warn!("{error}; trying again");
-                self.pace.failed(self.moment());
-                format!("{}; {error}", self.memory.summary())
-            }
-        };
-        drop(turn);
-        notify(&[NotifyState::Status(&status)]);
-        if !std::mem::replace(&mut self.ready, true) {
-            notify(&[NotifyState::Ready]);
-        }
-    }
-
-    /// Where nothing else was asked for than before, somebody else has changed what is ours. Once for
-    /// each quarrel.
-    fn say_drifted(&mut self, changes: &Changes, verdicts: &Verdicts, now: Moment) {
-        let asked = (verdicts.clone(), self.now.config.clone());
-        if self.held.replace(asked.clone()) != Some(asked) {
-            return;
-        }
-        let Some(first) = changes.steps().first() else {
-            return;
-        };
-        let (changes, first) = (changes.steps().len(), first.to_string());
-        if self.pace.is_quarrel(now) {
-            debug!(changes, first, "put back again what somebody else changes");
-        } else {
-            warn!(changes, first, "put back what somebody else had changed");
-        }
     }
 
     /// Sets dead lines' connections free whose time it is, beside the probes: there may be many.

@@ -1,0 +1,82 @@
+//! A pass over the kernel: it is made to hold what it should, and what somebody else had changed is told.
+
+use std::time::Instant;
+
+use sd_notify::NotifyState;
+use tracing::{debug, warn};
+
+use super::line::Moment;
+use super::memory::Turn;
+use super::{Keepalive, notify};
+use crate::difference::Changes;
+use crate::error::Error;
+use crate::reconcile;
+use crate::verdicts::Verdicts;
+
+impl Keepalive {
+    /// Most settings change without a word.
+    pub(super) async fn compare_settings(&mut self) {
+        let verdicts = self.memory.verdicts();
+        match reconcile::settings_differ(&mut self.kernel, &self.now, &verdicts).await {
+            Ok(true) => self.pace.want_soon(self.moment()),
+            Ok(false) => {}
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    async fn hold(&mut self, verdicts: &Verdicts) -> Result<Changes, Error> {
+        let found = self.look().await?;
+        reconcile::keep(&mut self.kernel, &found, &self.now, verdicts).await
+    }
+
+    /// Makes the kernel hold what it should with the verdicts of now.
+    pub(super) async fn pass(&mut self) {
+        let turn @ Turn::Ours(_) = self.memory.turn() else {
+            return self.pace.give_way(self.moment());
+        };
+        let verdicts = self.memory.verdicts();
+        let begun = Instant::now();
+        let result = self.hold(&verdicts).await;
+        self.tally.reconciled(result.is_ok());
+        let status = match result {
+            Ok(changes) => {
+                let changed = !changes.is_empty();
+                debug!(changed, took = ?begun.elapsed(), "looked at the kernel");
+                let now = self.moment();
+                self.say_drifted(&changes, &verdicts, now);
+                self.pace.passed(now, changed);
+                // Only now do the routes lead past the dead lines.
+                self.releases.heed(&self.config, &verdicts, now);
+                self.memory.summary()
+            }
+            Err(error) => {
+                warn!("{error}; trying again");
+                self.pace.failed(self.moment());
+                format!("{}; {error}", self.memory.summary())
+            }
+        };
+        drop(turn);
+        notify(&[NotifyState::Status(&status)]);
+        if !std::mem::replace(&mut self.ready, true) {
+            notify(&[NotifyState::Ready]);
+        }
+    }
+
+    /// Where nothing else was asked for than before, somebody else has changed what is ours. Once for
+    /// each quarrel.
+    fn say_drifted(&mut self, changes: &Changes, verdicts: &Verdicts, now: Moment) {
+        let asked = (verdicts.clone(), self.now.config.clone());
+        if self.held.replace(asked.clone()) != Some(asked) {
+            return;
+        }
+        let Some(first) = changes.steps().first() else {
+            return;
+        };
+        let (changes, first) = (changes.steps().len(), first.to_string());
+        if self.pace.is_quarrel(now) {
+            debug!(changes, first, "put back again what somebody else changes");
+        } else {
+            warn!(changes, first, "put back what somebody else had changed");
+        }
+    }
+}

@@ -81,7 +81,7 @@ impl Default for Options {
 /// How long a lab is waited for to become quiet.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Traffic in a lab. It holds nothing of the [`Lab`], which can be broken and repaired meanwhile.
+/// Traffic in a lab. It holds nothing of the [`Lab`](crate::Lab), which can be broken and repaired meanwhile.
 pub struct Traffic {
     flows: Flows,
     ports: Ports,
@@ -124,7 +124,7 @@ impl Traffic {
     }
 
     /// As [`Traffic::begin`], from a host of another network that is behind this client (see
-    /// [`Lab::route_behind`]).
+    /// [`Lab::route_behind`](crate::Lab::route_behind)).
     pub fn begin_from(
         &mut self,
         client: usize,

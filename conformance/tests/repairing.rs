@@ -4,12 +4,11 @@
 mod stage;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Lines};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 
 use multiwan_lab::sandbox;
 use multiwan_lab::traffic::{Options, Protocol};
-use stage::{Stage, run};
+use stage::{Stage, Watched, run};
 
 /// As a reload of Debian's nftables.service begins.
 #[test]
@@ -18,7 +17,7 @@ fn a_flushed_ruleset_is_put_back_and_connections_go_on() {
     sandbox::test(|sandbox| {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((4, 0), |lab| {
-            let mut watched = Watched::begin(&stage);
+            let mut watched = watched(&stage);
             watched.hears("looked at the kernel");
             let mut traffic = lab.traffic(Options::default()).unwrap();
             let server = |number: usize| [198, 18, 2, number as u8].into();
@@ -58,7 +57,7 @@ fn settings_are_put_back() {
     sandbox::test(|sandbox| {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((1, 0), |_lab| {
-            let mut watched = Watched::begin(&stage);
+            let mut watched = watched(&stage);
             watched.hears("looked at the kernel");
             for name in [
                 "ip_forward",
@@ -76,40 +75,9 @@ fn settings_are_put_back() {
     });
 }
 
-/// A keepalive that is listened to; killed at the end.
-struct Watched {
-    daemon: Child,
-    said: Lines<BufReader<ChildStderr>>,
-}
-
-impl Watched {
-    fn begin(stage: &Stage<'_>) -> Self {
-        let mut command = stage.multiwan("keepalive");
-        // Of a quarrel only the first round is told otherwise.
-        command.env("RUST_LOG", "multiwan=debug");
-        let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
-        let said = BufReader::new(daemon.stderr.take().unwrap()).lines();
-        Self { daemon, said }
-    }
-
-    /// The next line with this; all that was said where none has it until the keepalive ends.
-    #[track_caller]
-    fn hears(&mut self, what: &str) -> String {
-        let mut said = String::new();
-        for line in self.said.by_ref().map(Result::unwrap) {
-            if line.contains(what) {
-                return line;
-            }
-            said.push_str(&line);
-            said.push('\n');
-        }
-        panic!("it did not say {what:?}:\n{said}");
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
+/// Of a quarrel only the first round is told otherwise.
+fn watched(stage: &Stage<'_>) -> Watched {
+    let mut command = stage.multiwan("keepalive");
+    command.env("RUST_LOG", "multiwan=debug");
+    Watched::begin(command)
 }

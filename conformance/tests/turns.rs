@@ -5,24 +5,23 @@
 mod stage;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_lab::{Fault, sandbox};
-use stage::{Stage, run};
+use stage::{Stage, Watched, run};
 
 #[test]
 fn down_is_refused_while_a_keepalive_runs_and_leaves_nothing_when_it_is_gone() {
     sandbox::test(|sandbox| {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((1, 0), |_lab| {
-            let keepalive = Keepalive::begin(&stage, "keepalive");
+            let keepalive = keepalive(&stage, "keepalive");
             let before = routing();
             let refused = stage.multiwan("down").output().unwrap();
             assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
-            let pid = keepalive.0.id().to_string();
+            let pid = keepalive.pid().to_string();
             assert!(said(&refused).contains(&pid), "{}", said(&refused));
             assert_eq!(routing(), before);
             // Killed by force: nothing of it is in the way.
@@ -39,7 +38,7 @@ fn another_file_than_the_keepalive_s_is_refused() {
     sandbox::test(|sandbox| {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((1, 0), |_lab| {
-            let keepalive = Keepalive::begin(&stage, "keepalive");
+            let keepalive = keepalive(&stage, "keepalive");
             let folder = tempfile::tempdir_in("/run").unwrap();
             let other = folder.path().join("other.toml");
             let text = TWO_LINES
@@ -49,7 +48,7 @@ fn another_file_than_the_keepalive_s_is_refused() {
             let before = routing();
             let refused = stage.multiwan_with("apply", &other).output().unwrap();
             assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
-            let pid = keepalive.0.id().to_string();
+            let pid = keepalive.pid().to_string();
             assert!(said(&refused).contains(&pid), "{}", said(&refused));
             assert_eq!(routing(), before);
             run(&mut stage.multiwan("apply"));
@@ -62,7 +61,7 @@ fn a_second_run_changes_nothing_and_a_later_one_knows_the_dead() {
     sandbox::test(|sandbox| {
         let stage = Stage::two_lines(sandbox);
         stage.play_applied((1, 0), |lab| {
-            let mut first = Keepalive::begin(&stage, "run");
+            let mut first = keepalive(&stage, "run");
             lab.break_line(0, Fault::Silent).unwrap();
             first.hears("to=dead");
             first.hears("looked at the kernel changed=true");
@@ -75,7 +74,7 @@ fn a_second_run_changes_nothing_and_a_later_one_knows_the_dead() {
             let mut monitor = Command::new("ip");
             let monitor = monitor.args(["monitor", "route"]).stdout(Stdio::piped());
             let mut monitor = monitor.spawn().unwrap();
-            let _later = Keepalive::begin(&stage, "run");
+            let _later = keepalive(&stage, "run");
             monitor.kill().unwrap();
             let told = said(&monitor.wait_with_output().unwrap());
             assert!(
@@ -123,37 +122,11 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// One that has looked at the kernel; killed by force at the end.
-struct Keepalive(Child, BufReader<std::process::ChildStderr>);
-
-impl Keepalive {
-    fn begin(stage: &Stage<'_>, verb: &str) -> Self {
-        let mut command = stage.multiwan(verb);
-        command.env("RUST_LOG", "multiwan=debug");
-        let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(daemon.stderr.take().unwrap());
-        let mut keepalive = Self(daemon, log);
-        keepalive.hears("looked at the kernel");
-        keepalive
-    }
-
-    #[track_caller]
-    fn hears(&mut self, what: &str) {
-        let mut said = String::new();
-        loop {
-            let before = said.len();
-            let length = self.1.read_line(&mut said).unwrap();
-            assert!(length > 0, "it did not say {what:?}:\n{said}");
-            if said[before..].contains(what) {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Keepalive {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// One that has looked at the kernel.
+fn keepalive(stage: &Stage<'_>, verb: &str) -> Watched {
+    let mut command = stage.multiwan(verb);
+    command.env("RUST_LOG", "multiwan=debug");
+    let mut watched = Watched::begin(command);
+    watched.hears("looked at the kernel");
+    watched
 }

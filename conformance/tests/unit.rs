@@ -3,9 +3,7 @@
 #[path = "../benches/stage/mod.rs"]
 mod stage;
 
-use std::io::{BufRead as _, BufReader, Lines};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use multiwan_conformance::configuration::TWO_LINES;
@@ -15,9 +13,12 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
 };
-use stage::Stage;
+use stage::{Stage, Watched};
 
 const UNIT: &str = include_str!("../../applier/systemd/multiwan.service");
+
+/// What a keepalive says that cannot ask.
+const CANNOT: Option<&str> = Some("cannot be probed");
 
 const TARGETS: &str = r#"["198.18.0.53", "tcp:198.18.0.53:80", "dns:198.18.0.53"]"#;
 
@@ -28,10 +29,10 @@ fn its_families_of_sockets_are_enough_for_every_target() {
     sandbox::test(|sandbox| {
         let stage = Stage::new(sandbox, &with_targets());
         stage.play_applied((1, 0), |lab| {
-            let mut watched = Watched::begin(&stage, &allowed);
-            watched.hears("watching");
+            let mut watched = watched(&stage, &allowed);
+            watched.hears_without("watching", CANNOT);
             lab.break_line(0, Fault::Upstream).unwrap();
-            watched.hears("no target beyond it");
+            watched.hears_without("no target beyond it", CANNOT);
         });
     });
 }
@@ -45,7 +46,7 @@ fn without_a_socket_to_ask_by_a_line_stays_what_it_was() {
     sandbox::test(|sandbox| {
         let stage = Stage::new(sandbox, &with_targets());
         stage.play_applied((1, 0), |lab| {
-            let mut watched = Watched::begin(&stage, &allowed);
+            let mut watched = watched(&stage, &allowed);
             for line in ["dsl1", "dsl2"] {
                 let told = watched.hears("cannot be probed");
                 assert!(told.contains("dsl"), "{line}: {told}");
@@ -54,7 +55,7 @@ fn without_a_socket_to_ask_by_a_line_stays_what_it_was() {
             let began = Instant::now();
             std::thread::sleep(INTERVAL * 10);
             lab.break_line(1, Fault::Carrier).unwrap();
-            let next = watched.hears("dsl");
+            let next = watched.hears_without("dsl", CANNOT);
             assert!(next.contains("dsl2") && next.contains("carrier"), "{next}");
             assert!(began.elapsed() >= INTERVAL * 10);
         });
@@ -97,47 +98,12 @@ fn only(allowed: &[i32]) -> BpfProgram {
     filter.try_into().unwrap()
 }
 
-/// A keepalive that is listened to; killed at the end.
-struct Watched {
-    daemon: Child,
-    said: Lines<BufReader<ChildStderr>>,
-}
-
-impl Watched {
-    fn begin(stage: &Stage<'_>, allowed: &[i32]) -> Self {
-        let filter = only(allowed);
-        let mut command: Command = stage.multiwan("keepalive");
-        command.stderr(Stdio::piped());
-        // SAFETY: the filter is made; installing it takes two system calls and no memory.
-        unsafe {
-            command.pre_exec(move || {
-                seccompiler::apply_filter(&filter).map_err(std::io::Error::other)
-            });
-        }
-        let mut daemon = command.spawn().unwrap();
-        let said = BufReader::new(daemon.stderr.take().unwrap()).lines();
-        Self { daemon, said }
+fn watched(stage: &Stage<'_>, allowed: &[i32]) -> Watched {
+    let filter = only(allowed);
+    let mut command = stage.multiwan("keepalive");
+    // SAFETY: the filter is made; installing it takes two system calls and no memory.
+    unsafe {
+        command.pre_exec(move || seccompiler::apply_filter(&filter).map_err(std::io::Error::other));
     }
-
-    /// The next line with this; all that was said where none has it until the keepalive ends.
-    #[track_caller]
-    fn hears(&mut self, what: &str) -> String {
-        let mut said = String::new();
-        for line in self.said.by_ref().map(Result::unwrap) {
-            if line.contains(what) {
-                return line;
-            }
-            assert!(!line.contains("cannot be probed"), "{line}");
-            said.push_str(&line);
-            said.push('\n');
-        }
-        panic!("it did not say {what:?}:\n{said}");
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
+    Watched::begin(command)
 }

@@ -3,6 +3,8 @@
 // Each benchmark takes what it needs of this.
 #![allow(dead_code)]
 
+mod watched;
+
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
@@ -15,6 +17,8 @@ use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_lab::sandbox::Sandbox;
 use multiwan_lab::{Lab, Netns, Topology};
 use tempfile::TempDir;
+#[allow(unused_imports)]
+pub(crate) use watched::Watched;
 
 /// At the other end of a point-to-point line.
 const PEER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);

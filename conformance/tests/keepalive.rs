@@ -16,9 +16,12 @@ use multiwan_kernel::packet::{self, PacketSocket};
 use multiwan_lab::{Fault, sandbox};
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pnet::packet::arp::{ArpOperations, ArpPacket};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use pnet::datalink;
+use pnet::packet::arp::{ArpOperation, ArpOperations, ArpPacket};
 use pnet::packet::ethernet::EthernetPacket;
-use stage::{Stage, run};
+use stage::{Stage, Watched, run};
 
 const POINT_TO_POINT: &str = r#"
 [lan]
@@ -80,14 +83,14 @@ fn a_gateway_that_does_not_answer_the_kernel_is_asked_at_once() {
         let stage = Stage::new(sandbox, &toml);
         stage.play_applied((1, 0), |lab| {
             run(Command::new("ping").args(["-c", "1", "-I", "eth1", "198.51.100.1"]));
-            let replies = ArpReplies::on("eth1");
+            let replies = Arp::on("eth1");
             let mut command = stage.multiwan("keepalive");
             let mut daemon = command.stderr(Stdio::piped()).spawn().unwrap();
             let began = Instant::now();
             let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines();
             assert!(said.any(|line| line.unwrap().contains("watching")));
             // The first probe's. With the cable out at once there would be none.
-            replies.wait_for([198, 51, 100, 1].into());
+            replies.wait_for(ArpOperations::Reply, [198, 51, 100, 1].into());
             lab.break_line(0, Fault::Silent).unwrap();
             let probe = ["change", "198.51.100.1", "dev", "eth1", "nud", "probe"];
             run(Command::new("ip").arg("neigh").args(probe));
@@ -141,21 +144,51 @@ fn a_name_server_beyond_the_gateway_tells_a_dead_provider() {
     });
 }
 
-/// The ARP replies that come in on a card.
-struct ArpReplies(PacketSocket);
+/// The kernel tells of it as of one that never was away where nobody listens meanwhile.
+#[test]
+fn a_device_with_the_index_of_one_that_is_gone_is_asked() {
+    const OWN: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |lab| {
+            let replies = Arp::on("eth1");
+            let keepalive = Watched::begin(stage.multiwan("keepalive"));
+            replies.wait_for(ArpOperations::Reply, [198, 51, 100, 1].into());
+            let cards = datalink::interfaces();
+            let card = cards.iter().find(|card| card.name == "eth1").unwrap();
+            let (index, hardware) = (card.index.to_string(), card.mac.unwrap().to_string());
 
-impl ArpReplies {
+            let process = Pid::from_raw(keepalive.pid() as i32);
+            kill(process, Signal::SIGSTOP).unwrap();
+            lab.break_line(0, Fault::DeviceRemoved).unwrap();
+            let ip = |arguments: &str| run(Command::new("ip").args(arguments.split(' ')));
+            ip(&format!(
+                "link add eth1 index {index} address {hardware} type veth peer far index 77"
+            ));
+            ip("link set far up");
+            ip("link set eth1 up");
+            let questions = Arp::on("far");
+            kill(process, Signal::SIGCONT).unwrap();
+            questions.wait_for(ArpOperations::Request, OWN);
+        });
+    });
+}
+
+/// The ARP packets that come in on a card.
+struct Arp(PacketSocket);
+
+impl Arp {
     fn on(card: &str) -> Self {
         Self(PacketSocket::open(if_nametoindex(card).unwrap(), packet::ARP).unwrap())
     }
 
-    /// Waits for one from that address.
-    fn wait_for(&self, sender: Ipv4Addr) {
+    /// Waits for one of that kind from that address.
+    fn wait_for(&self, operation: ArpOperation, sender: Ipv4Addr) {
         let deadline = Instant::now() + DEADLINE;
         let mut frame = [0; 64];
         let is_it = |frame: &[u8]| {
             ArpPacket::new(&frame[EthernetPacket::minimum_packet_size()..]).is_some_and(|arp| {
-                arp.get_operation() == ArpOperations::Reply && arp.get_sender_proto_addr() == sender
+                arp.get_operation() == operation && arp.get_sender_proto_addr() == sender
             })
         };
         loop {
@@ -166,7 +199,7 @@ impl ArpReplies {
                     let left = deadline.saturating_duration_since(Instant::now());
                     assert!(
                         !left.is_zero(),
-                        "no ARP reply from {sender} in {DEADLINE:?}"
+                        "no {operation:?} from {sender} in {DEADLINE:?}"
                     );
                     let timeout = PollTimeout::try_from(left).unwrap();
                     poll(

@@ -136,10 +136,12 @@ impl Lab {
                     index: modem.host.link(UNPLUGGED)?.header.index,
                     mac: modem.router_card.mac,
                 };
-                modem.router_card.index += NEW_INDEX;
-                let card = &modem.router_card;
-                let back = host::hand_over_as(&unplugged, &self.router, &card.name, card.index);
+                let card = &mut modem.router_card;
+                let index = card.index + NEW_INDEX;
+                let back = host::hand_over_as(&unplugged, &self.router, &card.name, index);
                 modem.host.change([back])?;
+                // A kernel that chooses by itself may give it any.
+                card.index = self.router.link(&card.name)?.header.index;
             }
             Some(Fault::SlowGateway) => {
                 if let Some(slow) = modem.slow.take() {

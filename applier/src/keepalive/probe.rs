@@ -160,16 +160,18 @@ impl Prober {
         }
     }
 
-    /// Takes what was heard, where something waits.
-    pub(super) fn waiting(&mut self) -> Option<Heard> {
-        if let Some(beyond) = &self.beyond
-            && let Ok(answer) = drain(|| beyond.receive(beyond.socket.get_ref()))
-        {
-            return Some(answer);
+    /// Takes what was heard, where something waits, or what has become of a socket.
+    pub(super) fn waiting(&mut self) -> Option<io::Result<Heard>> {
+        let of_beyond = self.beyond.as_ref().and_then(|beyond| {
+            let socket = beyond.socket.get_ref();
+            drain(|| beyond.receive(socket))
+        });
+        if of_beyond.is_some() {
+            return of_beyond;
         }
         let arp = self.arp.as_ref()?;
-        let heard = drain(|| arp.receive(arp.socket.get_ref())).ok()?;
-        Some(self.note(heard))
+        let heard = drain(|| arp.receive(arp.socket.get_ref()))?;
+        Some(heard.map(|heard| self.note(heard)))
     }
 
     fn note(&mut self, heard: arp::Heard) -> Heard {
@@ -291,10 +293,13 @@ async fn answered(beyond: Option<&Beyond>) -> io::Result<()> {
 }
 
 /// Takes frames until one says something or none is left.
-fn drain<T>(mut receive: impl FnMut() -> io::Result<Option<T>>) -> io::Result<T> {
+fn drain<T>(mut receive: impl FnMut() -> io::Result<Option<T>>) -> Option<io::Result<T>> {
     loop {
-        if let Some(heard) = receive()? {
-            return Ok(heard);
+        match receive() {
+            Ok(None) => {}
+            Ok(Some(heard)) => return Some(Ok(heard)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+            Err(error) => return Some(Err(error)),
         }
     }
 }

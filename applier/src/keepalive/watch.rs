@@ -221,8 +221,16 @@ impl Watcher {
     fn heard(&mut self, heard: io::Result<Heard>) {
         match heard {
             Ok(heard) => self.take(heard),
-            // The device went down or away under the socket; the kernel tells that by an event.
-            Err(error) => debug!(line = self.name, %error, "cannot hear"),
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    /// The device went down or away under the socket, which the kernel tells by an event too, and may
+    /// be there again with the same index: the next probe opens another.
+    fn lost(&mut self, error: &io::Error) {
+        debug!(line = self.name, %error, "cannot hear");
+        if let Some(prober) = self.prober.take() {
+            prober.retire();
         }
     }
 
@@ -248,7 +256,7 @@ impl Watcher {
     /// answer waits beside the expired timer, and the line is not to blame.
     fn tick(&mut self) {
         while let Some(heard) = self.prober.as_mut().and_then(Prober::waiting) {
-            self.take(heard);
+            self.heard(heard);
         }
         let now = self.moment();
         while self.schedule.take_missed(now) {
@@ -297,9 +305,11 @@ impl Watcher {
         self.counts.sent();
         let after_a_miss = self.line.state() != State::Up;
         let sent = self.prober.as_mut().map(|prober| prober.ask(after_a_miss));
-        if let Some(Err(error)) = sent {
+        match sent {
+            Some(Err(error)) if is_without_device(&error) => self.lost(&error),
             // As with a frame that gets lost, the missing answer tells.
-            debug!(line = self.name, %error, "cannot send");
+            Some(Err(error)) => debug!(line = self.name, %error, "cannot send"),
+            _ => {}
         }
     }
 
@@ -309,8 +319,8 @@ impl Watcher {
         self.schedule.withdraw();
         match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) => self.tell(What::Forbidden(error)),
-            // The device went away; the kernel tells that by an event.
-            Some(libc::ENODEV | libc::ENXIO) => debug!(line = self.name, %error, "cannot ask"),
+            // The kernel tells that by an event.
+            _ if is_without_device(&error) => debug!(line = self.name, %error, "cannot ask"),
             errno if errno == self.unable => debug!(line = self.name, %error, "cannot ask"),
             errno => {
                 self.unable = errno;
@@ -345,6 +355,12 @@ impl Watcher {
             what,
         });
     }
+}
+
+/// What the kernel says of a packet socket whose device went down or away.
+fn is_without_device(error: &io::Error) -> bool {
+    let errno = error.raw_os_error();
+    matches!(errno, Some(libc::ENETDOWN | libc::ENXIO | libc::ENODEV))
 }
 
 fn schedule(keepalive: &Keepalive) -> Schedule {

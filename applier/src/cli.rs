@@ -7,6 +7,7 @@ mod down;
 mod generate;
 mod import;
 mod log;
+mod man;
 mod page;
 mod plan;
 mod status;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::absent::Absent;
 use crate::config::{Config, Line};
-use crate::desired::desired;
 use crate::difference::{
     Changes, Remembered, Step, Unfeasible, difference, difference_within, feasible,
 };
@@ -97,7 +96,7 @@ pub async fn keep(
     for line in config.lines.iter().filter(|line| !is_up(&line.interface)) {
         verdicts.set(&line.name, Verdict::Dead);
     }
-    let mut wanted = desired(config, &verdicts);
+    let mut wanted = now.desired(&verdicts);
     wanted.links.retain(|interface, _| is_up(interface));
     let changes = change(config, found, feasible(wanted, found)?);
     make(kernel, config, found, changes).await
@@ -115,7 +114,7 @@ pub async fn settings_differ(
     verdicts: &Verdicts,
 ) -> Result<bool, Error> {
     let (_, found) = kernel.read_settings().await?;
-    let wanted = desired(&now.config, &now.verdicts(verdicts)).settings;
+    let wanted = now.desired(&now.verdicts(verdicts)).settings;
     let differs = |(setting, value)| found.get(setting).is_some_and(|held| held != value);
     Ok(wanted.iter().any(differs))
 }
@@ -217,7 +216,7 @@ fn compare(
     if let Some(line) = config.lines.iter().find(lacking) {
         return Err(Unfeasible::NoGateway(line.name.clone()).into());
     }
-    let mut wanted = desired(&now.config, &absent.verdicts(now.verdicts(verdicts)));
+    let mut wanted = now.desired(&absent.verdicts(now.verdicts(verdicts)));
     absent.leave_out_of(&mut wanted);
     let changes = change(&now.config, found, feasible(wanted, found)?);
     Ok(Reconciled { changes, absent })

@@ -1,6 +1,6 @@
 //! What the fixtures' configurations come to, as text.
 
-use super::desired;
+use super::{desired, desired_with};
 use crate::config::Config;
 use crate::difference::difference;
 use crate::state::{Link, State};
@@ -31,7 +31,8 @@ fn fresh(wanted: &State) -> State {
 }
 
 fn plan(text: &str, verdicts: &Verdicts) -> String {
-    let wanted = desired(&config(text), verdicts);
+    let mtus = [("eth1", 1500), ("eth2", 1492)].map(|(card, mtu)| (card.to_owned(), mtu));
+    let wanted = desired_with(&config(text), verdicts, &mtus.into());
     difference(&fresh(&wanted), &wanted).to_string()
 }
 

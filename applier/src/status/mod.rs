@@ -16,7 +16,6 @@ use serde::Serialize;
 
 use crate::absent::Absent;
 use crate::config::{Config, Lan, Line};
-use crate::desired::desired;
 use crate::difference::{difference, feasible};
 use crate::kernel::{Device, Traffic};
 use crate::resolve::resolve;
@@ -150,7 +149,7 @@ impl Status {
         let absent = Absent::of(config, &seen.state);
         let config = &now.config;
         let verdicts = absent.verdicts(now.verdicts(&verdicts));
-        let mut wanted = desired(config, &verdicts);
+        let mut wanted = now.desired(&verdicts);
         if seen.keepalive.is_some() {
             // It waits for them.
             absent.leave_out_of(&mut wanted);

@@ -1,7 +1,7 @@
 //! A keepalive that is listened to.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +34,11 @@ impl Watched {
 
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.id()
+    }
+
+    /// How it ended, after its last word.
+    pub(crate) fn ends(mut self) -> ExitStatus {
+        self.daemon.wait().unwrap()
     }
 
     /// The next line with this, where none before has what it must not say; all that was said where

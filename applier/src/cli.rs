@@ -56,6 +56,7 @@ drifted.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Makes the kernel hold what the configuration describes; safe to repeat
+    #[command(after_help = APPLY)]
     Apply(File),
     /// Prints what `apply` would change now, as `ip`, `nft` and `sysctl` lines for sh
     #[command(after_help = "Example: multiwan plan --exit-code || echo 'drifted'")]
@@ -116,6 +117,13 @@ enum Command {
     #[command(hide = true)]
     Features,
 }
+
+const APPLY: &str = "\
+A line without its interface is left out, with a warning. So is a LAN without one while a keepalive
+runs here, which sets it up when it comes; without a keepalive it is refused, and `multiwan run` waits
+for it.
+
+Exit status: 2 when a LAN is refused so, and when the configuration is; nothing is changed then.";
 
 const STATUS: &str = "\
 Shares are of the connections that leave: expected by the weights of the lines that are used now, and

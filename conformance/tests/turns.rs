@@ -66,8 +66,9 @@ fn a_second_run_changes_nothing_and_a_later_one_knows_the_dead() {
             first.hears("looked at the kernel changed=true");
             let dead = routing();
             assert!(!dead.contains("dev eth1 weight"), "{dead}");
-            let second = stage.multiwan("run").output().unwrap();
-            assert_eq!(second.status.code(), Some(1), "{}", said(&second));
+            let mut second = Watched::begin(stage.multiwan("run"));
+            second.hears("another keepalive runs");
+            assert_eq!(second.ends().code(), Some(1));
             assert_eq!(routing(), dead);
             drop(first);
             let mut monitor = Command::new("ip");

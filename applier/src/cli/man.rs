@@ -78,7 +78,8 @@ const SEE_ALSO: [(&str, &str); 5] = [
 /// commands heeds.
 pub(super) fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page)?;
+    let source = concat!("multiwan ", env!("CARGO_PKG_VERSION"));
+    Man::new(command.clone()).source(source).render(&mut page)?;
     let heeds = |entry: &&Entry| {
         let mut arguments = command.get_arguments();
         command.has_subcommands() || arguments.any(|argument| argument.get_id() == entry.with)

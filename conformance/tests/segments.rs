@@ -50,7 +50,8 @@ fn neither_end_sends_more_than_the_line_takes_whoever_opens_the_connection() {
             let mut watched = Watched::begin(command);
             watched.hears("looked at the kernel changed=false");
             takes("eth1", 1300);
-            watched.hears("looked at the kernel changed=true");
+            let quarrel = Some("put back");
+            watched.hears_without("looked at the kernel changed=true", quarrel);
             let incoming = connect(lab.internet(), OUTSIDE);
             assert_eq!(
                 segments(&incoming, &server),

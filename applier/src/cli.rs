@@ -1,13 +1,20 @@
 //! The command line.
 
+mod apply;
+mod beside;
 mod check;
+mod down;
 mod generate;
 mod import;
 mod log;
+mod man;
 mod page;
+mod plan;
 mod status;
 mod turn;
+mod watch;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,12 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use crate::error::Error;
-use crate::kernel::Kernel;
-use crate::record::Record;
-use crate::runtime::verdicts_of_running_keepalive;
-use crate::verdicts::{Verdict, Verdicts};
-use crate::{down, keepalive, reconcile};
-use turn::Turn;
+use crate::record::{Record, RecordError};
 
 /// A permission or a feature of the kernel is missing.
 const LACKING: u8 = 3;
@@ -54,6 +56,7 @@ drifted.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Makes the kernel hold what the configuration describes; safe to repeat
+    #[command(after_help = APPLY)]
     Apply(File),
     /// Prints what `apply` would change now, as `ip`, `nft` and `sysctl` lines for sh
     #[command(after_help = "Example: multiwan plan --exit-code || echo 'drifted'")]
@@ -115,6 +118,13 @@ enum Command {
     Features,
 }
 
+const APPLY: &str = "\
+A line without its interface is left out, with a warning. So is a LAN without one while a keepalive
+runs here, which sets it up when it comes; without a keepalive it is refused, and `multiwan run` waits
+for it.
+
+Exit status: 2 when a LAN is refused so, and when the configuration is; nothing is changed then.";
+
 const STATUS: &str = "\
 Shares are of the connections that leave: expected by the weights of the lines that are used now, and
 seen since the table of nftables was put there. Without CAP_NET_ADMIN, nftables cannot be read:
@@ -168,8 +178,8 @@ struct Watching {
     file: File,
     /// Leaves metrics there every 10 s, in Prometheus's text format, for node_exporter's textfile
     /// collector
-    #[arg(long, value_name = "FILE.prom", env = "MULTIWAN_METRICS")]
-    metrics: Option<PathBuf>,
+    #[arg(long = "metrics", value_name = "FILE.prom", env = "MULTIWAN_METRICS")]
+    metrics_file: Option<PathBuf>,
     /// How changes are logged
     #[arg(long, value_enum, default_value_t)]
     log_format: log::Format,
@@ -183,9 +193,14 @@ impl File {
 
     /// Reads it; a line that is known already keeps its number.
     fn load(&self) -> Result<Config, ConfigError> {
-        let numbers = Record::open()
-            .map(|record| record.content().numbers.clone())
-            .unwrap_or_default();
+        let numbers = match Record::open() {
+            Ok(record) => record.content().numbers.clone(),
+            Err(RecordError::Namespace(_)) => BTreeMap::new(),
+            Err(wrong) => {
+                warn(format_args!("{wrong}; the next `apply` puts it aside"));
+                BTreeMap::new()
+            }
+        };
         Config::load_numbered(&self.path, &numbers)
     }
 }
@@ -215,10 +230,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
         .map_err(|source| Error::Socket { source })?;
     runtime.block_on(async {
         match command {
-            Command::Apply(file) => apply(&file).await,
-            Command::Plan { file, exit_code } => plan(&file.load()?, exit_code).await,
-            Command::Keepalive(watching) => watch(watching, false).await,
-            Command::Run(watching) => watch(watching, true).await,
+            Command::Apply(file) => apply::apply(&file).await,
+            Command::Plan { file, exit_code } => plan::plan(&file, exit_code).await,
+            Command::Keepalive(watching) => watch::watch(watching, false).await,
+            Command::Run(watching) => watch::watch(watching, true).await,
             Command::Status {
                 file,
                 json,
@@ -233,7 +248,7 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             }
             Command::Check { file, json } => check::check(&file, json).await,
             Command::Import { file } => import::import_to(file.as_deref()).await,
-            Command::Down(file) => down(&file).await,
+            Command::Down(file) => down::down(&file).await,
             Command::Completions { shell } => generate::completions(shell),
             Command::Man { folder } => generate::man(folder.as_deref()),
             Command::Features => {
@@ -244,95 +259,6 @@ fn run(command: Command) -> Result<ExitCode, Error> {
     })
 }
 
-async fn apply(file: &File) -> Result<ExitCode, Error> {
-    let turn = Turn::take().await?;
-    let config = file.load()?;
-    turn.refuse_other_file(&file.path)?;
-    let mut kernel = Kernel::open()?;
-    let verdicts = verdicts(&mut kernel, &config).await?;
-    reconcile::reconcile_and_read_back(&mut kernel, &config, &verdicts).await?;
-    turn.tell_keepalive();
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The running keepalive's verdicts, with lines dead whose interfaces are not there.
-async fn verdicts(kernel: &mut Kernel, config: &Config) -> Result<Verdicts, Error> {
-    let links = kernel.read().await?.links;
-    let there = |interface: &String| links.contains_key(interface);
-    if let Some(lan) = config.lans.iter().find(|lan| !there(&lan.interface)) {
-        return Err(Error::NoLan(lan.interface.clone()));
-    }
-    let mut verdicts = verdicts_of_running_keepalive();
-    for line in config.lines.iter().filter(|line| !there(&line.interface)) {
-        if verdicts.set(&line.name, Verdict::Dead) == Verdict::Up {
-            warn(format_args!(
-                "there is no interface {}, so that line {} is left out; `multiwan run` or \
-                 `multiwan keepalive` takes it in when it comes",
-                line.interface, line.name
-            ));
-        }
-    }
-    Ok(verdicts)
-}
-
 fn warn(what: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "multiwan: warning: {what}");
-}
-
-/// As [`apply`], from the verdicts that the keepalive goes on with, but lines and LANs whose interfaces
-/// are not there yet are left out: the keepalive says so, and sets them up as they come.
-async fn start(config: &Config, verdicts: &Verdicts) -> Result<(), Error> {
-    reconcile::start(&mut Kernel::open()?, config, verdicts).await?;
-    Ok(())
-}
-
-async fn plan(config: &Config, exit_code: bool) -> Result<ExitCode, Error> {
-    let mut kernel = Kernel::open()?;
-    let verdicts = verdicts(&mut kernel, config).await?;
-    let changes = reconcile::plan(&mut kernel, config, &verdicts).await?;
-    // A reader that has seen enough (`| head`) is no error.
-    let _ = write!(std::io::stdout(), "{changes}");
-    let differs = exit_code && !changes.is_empty();
-    Ok(if differs {
-        ExitCode::from(DIFFERS)
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-/// Watches the lines; before, and after it is sure to be the only one, applies the configuration
-/// where that is asked for.
-async fn watch(watching: Watching, apply: bool) -> Result<ExitCode, Error> {
-    let Watching {
-        file,
-        metrics,
-        log_format,
-    } = watching;
-    let turn = Turn::take().await?;
-    let config = file.load()?;
-    log::to(log_format);
-    let memory = keepalive::Memory::open(&config, &file.path).map_err(Box::new)?;
-    if apply {
-        start(&config, &memory.verdicts()).await?;
-    }
-    drop(turn);
-    keepalive::run(memory, config, metrics, || file.load())
-        .await
-        .map_err(Box::new)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn down(file: &File) -> Result<ExitCode, Error> {
-    let turn = Turn::take().await?;
-    let alone = turn.without_keepalive()?;
-    let removed = down::down(&mut Kernel::open()?, file.load().ok().as_ref()).await?;
-    if !removed.remembered {
-        let _ = writeln!(
-            std::io::stderr(),
-            "multiwan: nothing is remembered of what was there before; settings, addresses and \
-             links stay as they are"
-        );
-    }
-    turn.leave_nothing(alone);
-    Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! Several independent Internet lines on one stock Linux router.
 #![forbid(unsafe_code)]
 
+pub mod absent;
 pub mod check;
 pub mod clashes;
 pub mod cli;

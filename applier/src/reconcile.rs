@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::absent::Absent;
 use crate::config::{Config, Line};
-use crate::desired::desired;
 use crate::difference::{
     Changes, Remembered, Step, Unfeasible, difference, difference_within, feasible,
 };
@@ -14,8 +14,27 @@ use crate::resolve::{Resolved, resolve};
 use crate::state::{Address, State};
 use crate::verdicts::{Verdict, Verdicts};
 
-/// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead, and
-/// dynamic ones without an address, left out. Nothing is written where nothing differs.
+/// What is to be changed, or was, and what was left out of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reconciled {
+    /// The steps.
+    pub changes: Changes,
+    /// What is described and has no interface.
+    pub absent: Absent,
+}
+
+/// What becomes of LANs whose interfaces are not there. Lines without theirs are left out in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsentLan {
+    /// It is refused, and nothing is changed: nobody would set it up when it comes.
+    Refused,
+    /// It is left out: a keepalive sets it up when it comes.
+    Awaited,
+}
+
+/// Makes the kernel hold what `config` describes, with the lines that `verdicts` calls dead, those whose
+/// interfaces are not there, and dynamic ones without an address, left out. Nothing is written where
+/// nothing differs.
 ///
 /// # Errors
 ///
@@ -25,10 +44,12 @@ pub async fn reconcile(
     kernel: &mut Kernel,
     config: &Config,
     verdicts: &Verdicts,
-) -> Result<Changes, Error> {
+    lans: AbsentLan,
+) -> Result<Reconciled, Error> {
     let found = kernel.read().await?;
-    let changes = compare(config, verdicts, &found, Absent::Refused)?;
-    make(kernel, config, &found, changes).await
+    let Reconciled { changes, absent } = compare(config, verdicts, &found, lans)?;
+    let changes = make(kernel, config, &found, changes).await?;
+    Ok(Reconciled { changes, absent })
 }
 
 /// What the kernel holds, and what each line has by that.
@@ -75,7 +96,7 @@ pub async fn keep(
     for line in config.lines.iter().filter(|line| !is_up(&line.interface)) {
         verdicts.set(&line.name, Verdict::Dead);
     }
-    let mut wanted = desired(config, &verdicts);
+    let mut wanted = now.desired(&verdicts);
     wanted.links.retain(|interface, _| is_up(interface));
     let changes = change(config, found, feasible(wanted, found)?);
     make(kernel, config, found, changes).await
@@ -93,7 +114,7 @@ pub async fn settings_differ(
     verdicts: &Verdicts,
 ) -> Result<bool, Error> {
     let (_, found) = kernel.read_settings().await?;
-    let wanted = desired(&now.config, &now.verdicts(verdicts)).settings;
+    let wanted = now.desired(&now.verdicts(verdicts)).settings;
     let differs = |(setting, value)| found.get(setting).is_some_and(|held| held != value);
     Ok(wanted.iter().any(differs))
 }
@@ -175,57 +196,30 @@ pub async fn plan(
     kernel: &mut Kernel,
     config: &Config,
     verdicts: &Verdicts,
-) -> Result<Changes, Error> {
-    compare(config, verdicts, &kernel.read().await?, Absent::Refused)
-}
-
-/// What becomes of interfaces that are not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Absent {
-    /// Those of live lines and of LANs are named, and nothing is changed.
-    Refused,
-    /// What belongs to them is left out.
-    LeftOut,
-}
-
-/// As [`reconcile_and_read_back`], but what belongs to interfaces that are not
-/// there is left out: the keepalive puts it there as they come.
-///
-/// # Errors
-///
-/// As there.
-pub async fn start(
-    kernel: &mut Kernel,
-    config: &Config,
-    verdicts: &Verdicts,
-) -> Result<Changes, Error> {
-    read_back(kernel, config, verdicts, Absent::LeftOut).await
+    lans: AbsentLan,
+) -> Result<Reconciled, Error> {
+    compare(config, verdicts, &kernel.read().await?, lans)
 }
 
 fn compare(
     config: &Config,
     verdicts: &Verdicts,
     found: &State,
-    absent: Absent,
-) -> Result<Changes, Error> {
+    lans: AbsentLan,
+) -> Result<Reconciled, Error> {
+    let absent = Absent::of(config, found);
+    if let (AbsentLan::Refused, [lan, ..]) = (lans, absent.lans.as_slice()) {
+        return Err(Error::NoLan(lan.clone()));
+    }
     let now = resolved(config, found);
-    let fixed = config.lines.iter().filter(|line| !line.dynamic);
-    if let Some(line) = fixed
-        .into_iter()
-        .find(|line| now.lacking.contains_key(&line.name))
-    {
+    let lacking = |line: &&Line| !line.dynamic && now.lacking.contains_key(&line.name);
+    if let Some(line) = config.lines.iter().find(lacking) {
         return Err(Unfeasible::NoGateway(line.name.clone()).into());
     }
-    let mut verdicts = now.verdicts(verdicts);
-    let left_out =
-        |interface: &str| absent == Absent::LeftOut && !found.links.contains_key(interface);
-    for line in config.lines.iter().filter(|line| left_out(&line.interface)) {
-        verdicts.set(&line.name, Verdict::Dead);
-    }
-    let mut wanted = desired(&now.config, &verdicts);
-    wanted.links.retain(|interface, _| !left_out(interface));
-    let wanted = feasible(wanted, found)?;
-    Ok(change(&now.config, found, wanted))
+    let mut wanted = now.desired(&absent.verdicts(now.verdicts(verdicts)));
+    absent.leave_out_of(&mut wanted);
+    let changes = change(&now.config, found, feasible(wanted, found)?);
+    Ok(Reconciled { changes, absent })
 }
 
 /// Global settings are the ones that may turn out to be read-only: that is found out before
@@ -282,28 +276,18 @@ pub async fn reconcile_and_read_back(
     kernel: &mut Kernel,
     config: &Config,
     verdicts: &Verdicts,
-) -> Result<Changes, Error> {
-    read_back(kernel, config, verdicts, Absent::Refused).await
-}
-
-async fn read_back(
-    kernel: &mut Kernel,
-    config: &Config,
-    verdicts: &Verdicts,
-    absent: Absent,
-) -> Result<Changes, Error> {
-    let found = kernel.read().await?;
-    let changes = compare(config, verdicts, &found, absent)?;
-    let done = make(kernel, config, &found, changes).await?;
-    if done.is_empty() {
+    lans: AbsentLan,
+) -> Result<Reconciled, Error> {
+    let done = reconcile(kernel, config, verdicts, lans).await?;
+    if done.changes.is_empty() {
         return Ok(done);
     }
-    let left = compare(config, verdicts, &kernel.read().await?, absent)?;
-    match done.not_held(&left) {
+    let left = plan(kernel, config, verdicts, lans).await?;
+    match done.changes.not_held(&left.changes) {
         None => Ok(done),
         Some(step) => {
             let cause = Error::NotHeld(Box::new(step.clone()));
-            Err(undo(kernel, done.steps(), cause).await)
+            Err(undo(kernel, done.changes.steps(), cause).await)
         }
     }
 }

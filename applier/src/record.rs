@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,31 +50,61 @@ pub struct Overwritten {
     pub put: BTreeSet<u32>,
 }
 
+/// Why what is remembered is not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// `/proc` does not tell which network namespace this is.
+    #[error("cannot tell which network namespace this is: {0}")]
+    Namespace(io::Error),
+    /// The record is there and cannot be read.
+    #[error("the record of what was there before cannot be read ({source}): {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system call returned.
+        source: io::Error,
+    },
+    /// The record is not what was written there.
+    #[error("the record of what was there before is broken ({source}): {}", .path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// A record that was of no use.
+#[derive(Debug)]
+pub struct PutAside {
+    /// Why.
+    pub wrong: RecordError,
+    /// Where it is now; none where it could not be moved, and so nothing can be remembered.
+    pub kept_as: Option<PathBuf>,
+}
+
 impl Record {
     /// The record of this network namespace; an empty one where there is none.
     ///
     /// # Errors
     ///
-    /// When `/proc` does not tell which namespace this is, or the file cannot be read.
-    pub fn open() -> io::Result<Self> {
-        let directory = Directory::of_this_namespace()?;
-        let content = match std::fs::read(directory.path().join(FILE)) {
-            Ok(text) => serde_json::from_slice(&text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Content::default(),
-            Err(error) => return Err(error),
-        };
+    /// When `/proc` does not tell which namespace this is, or the file cannot be read or understood.
+    pub fn open() -> Result<Self, RecordError> {
+        let directory = Directory::of_this_namespace().map_err(RecordError::Namespace)?;
+        let content = Content::read(&directory)?;
         Ok(Self { directory, content })
     }
 
-    /// Puts a record that cannot be understood aside, so that things are remembered again; what is
-    /// wrong with it, and where it is now.
-    pub fn put_broken_aside(directory: &Directory) -> Option<(io::Error, std::path::PathBuf)> {
+    /// Puts a record that cannot be read or understood aside, so that things are remembered again.
+    pub fn put_broken_aside(directory: &Directory) -> Option<PutAside> {
+        let wrong = Content::read(directory).err()?;
         let path = directory.path().join(FILE);
-        let text = std::fs::read(&path).ok()?;
-        let wrong = serde_json::from_slice::<Content>(&text).err()?;
         let aside = path.with_extension("json.broken");
         let moved = std::fs::rename(&path, &aside);
-        Some((wrong.into(), if moved.is_ok() { aside } else { path }))
+        Some(PutAside {
+            wrong,
+            kept_as: moved.is_ok().then_some(aside),
+        })
     }
 
     /// What is remembered.
@@ -140,6 +171,18 @@ impl Record {
 }
 
 impl Content {
+    /// What is remembered there; nothing where there is no record.
+    fn read(directory: &Directory) -> Result<Self, RecordError> {
+        let path = directory.path().join(FILE);
+        match std::fs::read(&path) {
+            Ok(text) => {
+                serde_json::from_slice(&text).map_err(|source| RecordError::Broken { path, source })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(RecordError::Unreadable { path, source }),
+        }
+    }
+
     /// What a setting that is not described any more said before, where multiwan put there what it
     /// says now. Not forwarding, nor what was only needed for a change: `down` restores those.
     pub(crate) fn before(&self, setting: &Setting, value: u32) -> Option<u32> {

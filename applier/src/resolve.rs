@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::config::{Config, Lan, Line};
+use crate::desired::{Mtus, desired_with};
 use crate::state::{Address, Hop, Route, State, TABLE_MAIN, Target};
 use crate::verdicts::{Verdict, Verdicts};
 
@@ -20,6 +21,8 @@ pub struct Resolved {
     pub config: Config,
     /// The lines that cannot be used, by their names, and what they lack.
     pub lacking: BTreeMap<String, Lack>,
+    /// How long a packet each line's interface takes.
+    pub mtus: Mtus,
 }
 
 /// What keeps a line from being used.
@@ -44,6 +47,11 @@ impl fmt::Display for Lack {
 }
 
 impl Resolved {
+    /// What a kernel should hold with that, while the lines fare so.
+    pub fn desired(&self, verdicts: &Verdicts) -> State {
+        desired_with(&self.config, verdicts, &self.mtus)
+    }
+
     /// The verdicts, with lines that lack something dead.
     pub fn verdicts(&self, verdicts: &Verdicts) -> Verdicts {
         let mut verdicts = verdicts.clone();
@@ -59,6 +67,7 @@ pub fn resolve(config: &Config, found: &State) -> Resolved {
     let mut resolved = Resolved {
         config: config.clone(),
         lacking: BTreeMap::new(),
+        mtus: mtus(config, found),
     };
     for line in &mut resolved.config.lines {
         let lack = if line.dynamic {
@@ -75,6 +84,13 @@ pub fn resolve(config: &Config, found: &State) -> Resolved {
             .extend(lack.map(|lack| (line.name.clone(), lack)));
     }
     resolved
+}
+
+fn mtus(config: &Config, found: &State) -> Mtus {
+    let cards = config.lines.iter().map(|line| &line.interface);
+    cards
+        .filter_map(|card| Some((card.clone(), found.links.get(card)?.mtu?)))
+        .collect()
 }
 
 /// The address that the line had when the kernel was last changed: the rule for it tells.

@@ -17,6 +17,7 @@ fn leased(addresses: &[(&str, &str)], gateways: &[(&str, &str)]) -> State {
         up: true,
         cleared: false,
         arp: true,
+        mtu: Some(1500),
     };
     let mut state = State::default();
     for interface in ["lo", "eth0", "eth1", "eth2"] {

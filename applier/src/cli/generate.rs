@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use super::{Arguments, page};
+use super::{Arguments, man, page};
 use crate::error::Error;
 
 /// Prints completions.
@@ -18,23 +18,25 @@ pub(super) fn completions(shell: clap_complete::Shell) -> Result<ExitCode, Error
 
 /// Prints `multiwan(1)`, or writes it and those of all commands into a folder.
 pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode, Error> {
-    let command = Arguments::command();
+    let mut command = Arguments::command().disable_help_subcommand(true);
+    command.build();
     let Some(folder) = folder else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command)
-            .render(&mut page)
-            .map_err(|source| writing("the man page", source))?;
+        let page = man::page(&command).map_err(|source| writing("the man page", source))?;
         return print(&page);
     };
-    pages(command, folder).map_err(|source| writing(&folder.display().to_string(), source))?;
+    pages(&command, folder).map_err(|source| writing(&folder.display().to_string(), source))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn pages(command: clap::Command, folder: &Path) -> io::Result<()> {
+fn pages(command: &clap::Command, folder: &Path) -> io::Result<()> {
     let (commands, formats) = (folder.join("man1"), folder.join("man5"));
     std::fs::create_dir_all(&commands)?;
     std::fs::create_dir_all(&formats)?;
-    clap_mangen::generate_to(command, commands)?;
+    let shown = command.get_subcommands().filter(|one| !one.is_hide_set());
+    for one in shown.chain([command]) {
+        let name = one.get_display_name().unwrap_or(one.get_name());
+        std::fs::write(commands.join(format!("{name}.1")), man::page(one)?)?;
+    }
     std::fs::write(formats.join("multiwan.toml.5"), page::configuration())
 }
 
@@ -63,7 +65,7 @@ mod tests {
     #[test]
     fn there_is_a_page_for_each_command_and_one_for_the_configuration() {
         let folder = tempfile::tempdir().unwrap();
-        pages(Arguments::command(), folder.path()).unwrap();
+        man(Some(folder.path())).unwrap();
         for page in [
             "man1/multiwan.1",
             "man1/multiwan-status.1",
@@ -71,6 +73,7 @@ mod tests {
         ] {
             let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
             assert!(text.contains(".SH NAME"), "{page}:\n{text}");
+            assert!(text.contains(".SH \"SEE ALSO\""), "{page}:\n{text}");
         }
         // What is hidden has none.
         assert!(!folder.path().join("man1/multiwan-features.1").exists());

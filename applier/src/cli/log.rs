@@ -31,12 +31,18 @@ pub(super) fn to(format: Format) {
     let layer = match (journal, format) {
         (Some(journal), _) => journal.boxed(),
         (None, Format::Json) => lines().json().flatten_event(true).boxed(),
-        (None, _) => lines().with_ansi(std::io::stderr().is_terminal()).boxed(),
+        (None, _) => lines().with_ansi(has_colours()).boxed(),
     };
     tracing_subscriber::registry()
         .with(filter)
         .with(layer)
         .init();
+}
+
+/// On a terminal, unless `NO_COLOR` is set and not empty (<https://no-color.org>).
+fn has_colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !unwanted
 }
 
 /// The journal, where systemd says that standard error goes there: it has its own time and level,

@@ -3,6 +3,8 @@
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use roff::{Inline, Roff, bold, roman};
 
+use super::man;
+
 const DOCUMENTATION: &str = include_str!("../../../docs/configuration.md");
 
 /// `docs/configuration.md` as `multiwan.toml(5)`.
@@ -15,6 +17,7 @@ pub(super) fn configuration() -> String {
     )]);
     page.control("SH", ["DESCRIPTION"]);
     markdown(DOCUMENTATION, &mut page);
+    man::see_also(&mut page, "multiwan.toml");
     page.render()
 }
 

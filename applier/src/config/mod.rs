@@ -235,6 +235,11 @@ impl Kernel {
         self.first_table + u32::from(number) - 1
     }
 
+    /// The priority of the rules for [`Pin`]s: behind those of the lines, before the balance table's.
+    pub fn pins_priority(&self) -> u32 {
+        self.balance_table.saturating_sub(1)
+    }
+
     /// The mark, under [`Kernel::mark_mask`], of the line with that number.
     pub fn mark(&self, number: u8) -> u32 {
         u32::from(number) << self.mark_mask.trailing_zeros()

@@ -455,6 +455,34 @@ fn shared_numbers() {
 }
 
 #[test]
+fn pins_need_room_behind_the_lines() {
+    let pinned = |number: u8, kernel: &str| {
+        let line = format!("number = {number}\ngateway   = \"198.51.100.1\"");
+        let lines = with("gateway   = \"198.51.100.1\"", &line);
+        format!("{lines}\n[[pin]]\nto = \"192.0.2.53\"\nline = \"dsl2\"\n[kernel]\n{kernel}")
+    };
+    read(&pinned(20, ""));
+    refused(
+        &pinned(21, ""),
+        "lines.toml:23:1: pins need a priority between those of the lines and balance_table 222, \
+         and line dsl1 has number 21 and so 221; write a smaller number, or balance_table = 223 \
+         under [kernel]",
+    );
+    read(&pinned(21, "balance_table = 223"));
+    refused(
+        &pinned(2, "first_table = 250\nbalance_table = 252"),
+        "lines.toml:28:17: pins need a priority between those of the lines and balance_table 252, \
+         and line dsl1 has number 2 and so 251; write a smaller number, or balance_table = 256 \
+         under [kernel]",
+    );
+    // Without pins there is room for all.
+    read(&with(
+        "gateway   = \"198.51.100.1\"",
+        "number = 21\ngateway   = \"198.51.100.1\"",
+    ));
+}
+
+#[test]
 fn files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("multiwan.toml");

@@ -14,7 +14,7 @@ use multiwan_kernel::nft::{
     SegmentSize, State, Statement, States, Table, Test, Verdict,
 };
 
-use super::{own_sources, shares_card};
+use super::{Mtus, own_sources, shares_card};
 use crate::config::{Config, Established, Line};
 use crate::verdicts::Verdicts;
 
@@ -35,12 +35,16 @@ pub(crate) const REFUSES: &str = "prerouting";
 pub(crate) const RESTORES: &str = "output";
 /// The chain that resets TCP.
 pub(crate) const TELL_TCP: &str = "tell_tcp";
+/// The chain that an interface's MTU changes, and no other: what the others count goes on.
+const SEGMENT_SIZES: &str = "segment_sizes";
+/// Of IPv4 and TCP, in bytes.
+const HEADERS: u16 = 20 + 20;
 /// The chain that a line's death changes, and no other: what the others count goes on.
 const DEAD_LINES: &str = "dead_lines";
 
-pub(super) fn firewall(config: &Config, verdicts: &Verdicts) -> Table {
+pub(super) fn firewall(config: &Config, verdicts: &Verdicts, mtus: &Mtus) -> Table {
     let mut table = Table::new(Family::Ip, TABLE);
-    table.chains = vec![adopt(config)];
+    table.chains = vec![adopt(config), segment_sizes(config, mtus)];
     if resets(config) {
         table
             .chains
@@ -70,12 +74,38 @@ fn prerouting(config: &Config) -> Chain {
             ]);
         }
     }
+    chain.rule([Verdict::Jump(SEGMENT_SIZES.into()).into()]);
     chain.rule([unmarked(config), Verdict::Jump(ADOPT.into()).into()]);
     restore(config, &mut chain);
     if resets(config) {
         chain.rule([Verdict::Jump(DEAD_LINES.into()).into()]);
     }
     chain
+}
+
+/// Whoever is inside is asked for no longer segments than the line takes that they will leave by: a SYN
+/// comes in by it, or the answer to one. Not by the route, since here the packet has none yet, and its
+/// way back would be looked up without its connection's mark.
+fn segment_sizes(config: &Config, mtus: &Mtus) -> Chain {
+    let mut chain = Chain::regular(SEGMENT_SIZES);
+    for card in cards(config) {
+        let Some(size) = mtus.get(card).and_then(|mtu| segment_size(*mtu)) else {
+            continue;
+        };
+        chain.rule([
+            Statement::InputInterface(Test::Is, card.to_owned()),
+            Statement::Protocol(Test::Is, Protocol::TCP),
+            Statement::OpensTcp,
+            Statement::SetSegmentSize(SegmentSize::Bytes(size)),
+        ]);
+    }
+    chain
+}
+
+/// What a packet has room for beside headers without options (RFC 6691).
+fn segment_size(mtu: u32) -> Option<u16> {
+    let packet = u16::try_from(mtu).unwrap_or(u16::MAX);
+    packet.checked_sub(HEADERS).filter(|size| *size > 0)
 }
 
 /// What of the dead lines' connections is answered.
@@ -226,8 +256,8 @@ fn restore(config: &Config, chain: &mut Chain) {
 }
 
 /// After routing: a connection without a line gets the one that its packet leaves by, and is
-/// counted. TCP offers no longer segments than that has room for: a provider's own word about it gets lost in
-/// many a firewall (RFC 2923).
+/// counted. TCP asks for no longer segments than that has room for, in a SYN and in the answer to one: a
+/// provider's own word about it gets lost in many a firewall (RFC 2923).
 fn postrouting(config: &Config) -> Chain {
     let mut chain = base(COUNTS_NEW, Kind::Filter, Hook::Postrouting, MANGLE);
     for card in cards(config) {

@@ -15,6 +15,7 @@ pub(crate) use firewall::{
 };
 pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use crate::config::{Config, Line};
@@ -25,14 +26,22 @@ use crate::verdicts::Verdicts;
 ///
 /// Interfaces of dead lines need not be there; those of live ones, of LANs, and lo, must.
 pub fn desired(config: &Config, verdicts: &Verdicts) -> State {
-    let state = described(config, verdicts);
+    desired_with(config, verdicts, &Mtus::new())
+}
+
+/// How long a packet each line's interface takes, in bytes, as far as it is known.
+pub type Mtus = BTreeMap<String, u32>;
+
+/// As [`desired`], where what comes in by a line is held to what its interface takes.
+pub fn desired_with(config: &Config, verdicts: &Verdicts, mtus: &Mtus) -> State {
+    let state = described(config, verdicts, mtus);
     match SPOILT.get() {
         Some(spoil) => spoil(state),
         None => state,
     }
 }
 
-/// From now on [`desired`] gives what `spoil` makes of it, in all of this process: so a suite has
+/// From now on [`desired_with`] gives what `spoil` makes of it, in all of this process: so a suite has
 /// this very applier make a mistake on purpose, and its keepalive keep to it. The first call counts.
 #[doc(hidden)]
 pub fn spoil(spoil: impl Fn(State) -> State + Send + Sync + 'static) {
@@ -43,25 +52,25 @@ type Spoil = dyn Fn(State) -> State + Send + Sync;
 
 static SPOILT: OnceLock<Box<Spoil>> = OnceLock::new();
 
-fn described(config: &Config, verdicts: &Verdicts) -> State {
+fn described(config: &Config, verdicts: &Verdicts, mtus: &Mtus) -> State {
     State {
         links: links(config, verdicts),
         addresses: addresses(config),
         settings: settings::settings(config),
         rules: routing::rules(config),
         routes: routing::routes(config, verdicts),
-        firewall: Some(firewall::firewall(config, verdicts)),
+        firewall: Some(firewall::firewall(config, verdicts, mtus)),
     }
 }
 
 /// lo, the LANs and the live lines are to be up. A dead line's interface is left as it is: an
 /// administrator who took it down is not contradicted. Addresses that somebody else puts on an
 /// interface, for a dynamic line, stay there.
-fn links(config: &Config, verdicts: &Verdicts) -> std::collections::BTreeMap<String, Link> {
+fn links(config: &Config, verdicts: &Verdicts) -> BTreeMap<String, Link> {
     let link = |cleared| Link {
         up: true,
         cleared,
-        arp: false,
+        ..Link::default()
     };
     let kept = link(false);
     let lans = config.lans.iter().map(|lan| (lan.interface.clone(), kept));
@@ -75,7 +84,7 @@ fn links(config: &Config, verdicts: &Verdicts) -> std::collections::BTreeMap<Str
         .collect()
 }
 
-fn addresses(config: &Config) -> std::collections::BTreeSet<Address> {
+fn addresses(config: &Config) -> BTreeSet<Address> {
     let lans = config
         .lans
         .iter()

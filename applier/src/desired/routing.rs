@@ -57,7 +57,7 @@ fn pin(config: &Config, pin: &Pin) -> Option<Rule> {
         transport: pin.protocol,
         port: pin.port,
         ..Rule::new(
-            config.kernel.balance_table - 1,
+            config.kernel.pins_priority(),
             config.kernel.table(line.number),
         )
     })

@@ -1,9 +1,11 @@
 //! What the fixtures' configurations come to, as text.
 
-use super::desired;
+use proptest::prelude::*;
+
+use super::{desired, desired_with};
 use crate::config::Config;
 use crate::difference::difference;
-use crate::state::{Link, State};
+use crate::state::{Link, Rule, State};
 use crate::verdicts::{Verdict, Verdicts};
 
 const TWO_LINES: &str = include_str!("../../../fixtures/configs/two-lines.toml");
@@ -31,7 +33,8 @@ fn fresh(wanted: &State) -> State {
 }
 
 fn plan(text: &str, verdicts: &Verdicts) -> String {
-    let wanted = desired(&config(text), verdicts);
+    let mtus = [("eth1", 1500), ("eth2", 1492)].map(|(card, mtu)| (card.to_owned(), mtu));
+    let wanted = desired_with(&config(text), verdicts, &mtus.into());
     difference(&fresh(&wanted), &wanted).to_string()
 }
 
@@ -54,6 +57,40 @@ fn assert_same_lines(text: &str, golden: &str) {
         assert_eq!(line, expected, "in line {}", at + 1);
     }
     assert_eq!(text.lines().count(), golden.lines().count());
+}
+
+proptest! {
+    /// The kernel appends a rule to those of its priority, and so asks in the order in which they came.
+    #[test]
+    fn marks_are_asked_for_before_pins_and_pins_before_the_balance_table(
+        number in 1..=21_u8,
+        first in 51..260_u32,
+        room in 0..30_u32,
+        pinned: bool,
+    ) {
+        let balance = first + room;
+        let numbered = format!("number = {number}\ngateway   = \"198.51.100.1\"");
+        let mut text = TWO_LINES.replacen("gateway   = \"198.51.100.1\"", &numbered, 1);
+        if pinned {
+            text += "\n[[pin]]\nto = \"192.0.2.53\"\nline = \"dsl2\"";
+        }
+        text += &format!("\n[kernel]\nfirst_table = {first}\nbalance_table = {balance}");
+        let accepted = Config::parse(&text, "test.toml");
+        // The other line has the lowest number that is free.
+        let last = first + u32::from(number.max(2)) - 1;
+        let has_room = last + u32::from(pinned) < balance;
+        let reserved = (253..=255).any(|table| table == balance || (first..=last).contains(&table));
+        prop_assert!(accepted.is_ok() == has_room || reserved && accepted.is_err());
+        if let Ok(config) = accepted {
+            let rules = desired(&config, &Verdicts::default()).rules;
+            let priorities = |is_one: fn(&Rule) -> bool| {
+                let of_them = rules.iter().filter(move |rule| is_one(rule));
+                of_them.map(|rule| rule.priority)
+            };
+            let marked = priorities(|rule| rule.mark.is_some()).max().unwrap();
+            prop_assert!(priorities(|rule| rule.to.is_some()).all(|pin| marked < pin && pin < balance));
+        }
+    }
 }
 
 #[test]

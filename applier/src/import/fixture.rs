@@ -60,6 +60,7 @@ fn link(router: &mut Router, words: &[&str]) {
         up: true,
         cleared: false,
         arp: kind.is_none(),
+        mtu: None,
     };
     router.state.links.insert(words[0].to_owned(), link);
     if kind == Some("ppp") {

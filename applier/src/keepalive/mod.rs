@@ -152,7 +152,7 @@ struct Keepalive {
     memory: Memory,
     pace: Pace,
     /// What the kernel was last made to hold.
-    held: Option<(Verdicts, Config)>,
+    held: Option<(Verdicts, Resolved)>,
     releases: Releases,
     kernel: Kernel,
     netlink: rtnetlink::Handle,

@@ -65,7 +65,7 @@ impl Keepalive {
     /// Where nothing else was asked for than before, somebody else has changed what is ours. Once for
     /// each quarrel.
     fn say_drifted(&mut self, changes: &Changes, verdicts: &Verdicts, now: Moment) {
-        let asked = (verdicts.clone(), self.now.config.clone());
+        let asked = (verdicts.clone(), self.now.clone());
         if self.held.replace(asked.clone()) != Some(asked) {
             return;
         }

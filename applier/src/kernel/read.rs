@@ -118,6 +118,7 @@ impl Kernel {
                 up,
                 cleared: false,
                 arp: asks_by_arp(&message),
+                mtu: mtu_of(&message),
             };
             links.insert(name.to_owned(), link);
         }
@@ -214,6 +215,14 @@ impl Kernel {
 pub(crate) fn asks_by_arp(link: &LinkMessage) -> bool {
     link.header.link_layer_type == LinkLayerType::Ether
         && !link.header.flags.contains(LinkFlags::Noarp)
+}
+
+fn mtu_of(link: &LinkMessage) -> Option<u32> {
+    let mut attributes = link.attributes.iter();
+    attributes.find_map(|attribute| match attribute {
+        LinkAttribute::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    })
 }
 
 pub(super) fn name_of(message: &LinkMessage) -> Option<&str> {

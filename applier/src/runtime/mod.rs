@@ -21,7 +21,6 @@ pub use lock::{ChangeLock, KeepaliveLock, LockError, RunningKeepalive};
 pub(crate) use remembered::as_rfc3339;
 pub use remembered::{Counted, Probes, Remembered};
 
-use crate::verdicts::Verdicts;
 use namespace::Namespace;
 
 /// What `apply` found and put.
@@ -66,6 +65,15 @@ impl Directory {
         Self {
             path: path.into(),
             may_be_anothers: false,
+        }
+    }
+
+    /// One that a namespace is given which is told from others by its inode alone.
+    #[cfg(test)]
+    pub(crate) fn named_by_inode(path: impl Into<PathBuf>) -> Self {
+        Self {
+            may_be_anothers: true,
+            ..Self::at(path)
         }
     }
 
@@ -180,14 +188,9 @@ impl Directory {
     }
 }
 
-/// The verdicts of the keepalive that runs in this network namespace; none recorded, and so all
-/// lines up, where none runs.
-pub fn verdicts_of_running_keepalive() -> Verdicts {
-    Directory::of_this_namespace()
-        .ok()
-        .and_then(|directory| directory.running_keepalive())
-        .map(|keepalive| keepalive.verdicts())
-        .unwrap_or_default()
+/// The keepalive that runs in this network namespace; none where none does.
+pub fn running_keepalive() -> Option<RunningKeepalive> {
+    Directory::of_this_namespace().ok()?.running_keepalive()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -336,10 +339,7 @@ mod tests {
     #[test]
     fn a_folder_named_by_an_inode_may_be_anothers_while_no_keepalive_lives() {
         let folder = tempfile::tempdir().unwrap();
-        let directory = Directory {
-            may_be_anothers: true,
-            ..Directory::at(folder.path())
-        };
+        let directory = Directory::named_by_inode(folder.path());
         assert!(directory.may_be_anothers());
         let lock = directory.lock_keepalive(None).unwrap();
         assert!(!directory.may_be_anothers());

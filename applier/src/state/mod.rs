@@ -51,4 +51,7 @@ pub struct Link {
     /// Whether it asks by ARP whom a packet is for, so that beyond it nothing can be reached
     /// without a gateway. Of no matter in what a kernel should hold.
     pub arp: bool,
+    /// How long a packet it takes, in bytes (`IFLA_MTU`); none where that is not known. Of no matter in
+    /// what a kernel should hold.
+    pub mtu: Option<u32>,
 }

@@ -14,14 +14,14 @@ use std::time::SystemTime;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use crate::config::{Config, Line};
-use crate::desired::desired;
+use crate::absent::Absent;
+use crate::config::{Config, Lan, Line};
 use crate::difference::{difference, feasible};
 use crate::kernel::{Device, Traffic};
 use crate::resolve::resolve;
 use crate::runtime::{Counted, Probes, RunningKeepalive, as_rfc3339};
 use crate::state::{Hop, Rule, State};
-use crate::verdicts::{Verdict, Verdicts};
+use crate::verdicts::Verdicts;
 
 /// What can be seen of a network namespace, as far as it concerns several lines.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +52,8 @@ pub struct Status {
     pub drift: Drift,
     /// The lines, in the order of the configuration.
     pub lines: Vec<LineStatus>,
+    /// The LANs, in the order of the configuration.
+    pub lans: Vec<LanStatus>,
 }
 
 /// A keepalive that runs.
@@ -112,6 +114,17 @@ pub struct LineStatus {
     pub sent: Traffic,
 }
 
+/// How one LAN fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LanStatus {
+    /// Its interface.
+    pub interface: String,
+    /// As a [line's](LineStatus::link).
+    pub link: &'static str,
+    /// The router's address there, as it is described.
+    pub address: Ipv4Net,
+}
+
 /// A line's share of the new connections that leave, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Share {
@@ -133,12 +146,14 @@ impl Status {
             .map(RunningKeepalive::verdicts)
             .unwrap_or_default();
         let now = resolve(config, &seen.state);
-        let (config, mut verdicts) = (&now.config, now.verdicts(&verdicts));
-        let there = |line: &&Line| seen.state.links.contains_key(&line.interface);
-        for line in config.lines.iter().filter(|line| !there(line)) {
-            verdicts.set(&line.name, Verdict::Dead);
+        let absent = Absent::of(config, &seen.state);
+        let config = &now.config;
+        let verdicts = absent.verdicts(now.verdicts(&verdicts));
+        let mut wanted = now.desired(&verdicts);
+        if seen.keepalive.is_some() {
+            // It waits for them.
+            absent.leave_out_of(&mut wanted);
         }
-        let wanted = desired(config, &verdicts);
         let counted: Vec<Option<counts::Counts>> = config
             .lines
             .iter()
@@ -166,6 +181,11 @@ impl Status {
             counted: seen.counted.clone(),
             drift: Drift::of(config, &verdicts, &wanted, seen),
             lines: lines.collect(),
+            lans: config
+                .lans
+                .iter()
+                .map(|lan| lan_status(lan, seen))
+                .collect(),
         }
     }
 }
@@ -198,12 +218,7 @@ fn line_status(config: &Config, line: &Line, seen: &Seen) -> LineStatus {
         state: state.to_owned(),
         since,
         reason: reason.to_owned(),
-        link: match device {
-            None => "missing",
-            Some(device) if !device.up => "down",
-            Some(device) if !device.carrier => "no-carrier",
-            Some(_) => "up",
-        },
+        link: link(device),
         backup: line.backup,
         weight: line.weight,
         addresses: addresses(line, &seen.state),
@@ -218,6 +233,23 @@ fn line_status(config: &Config, line: &Line, seen: &Seen) -> LineStatus {
             .and_then(|counted| counted.lines.get(&line.name).copied()),
         received: device.map(|device| device.received).unwrap_or_default(),
         sent: device.map(|device| device.sent).unwrap_or_default(),
+    }
+}
+
+fn lan_status(lan: &Lan, seen: &Seen) -> LanStatus {
+    LanStatus {
+        interface: lan.interface.clone(),
+        link: link(seen.devices.get(&lan.interface)),
+        address: lan.address,
+    }
+}
+
+fn link(device: Option<&Device>) -> &'static str {
+    match device {
+        None => "missing",
+        Some(device) if !device.up => "down",
+        Some(device) if !device.carrier => "no-carrier",
+        Some(_) => "up",
     }
 }
 

@@ -174,6 +174,28 @@ fn without_an_interface() {
     assert_eq!(status.lines[0].share.expected, 0.0);
 }
 
+/// The keepalive waits for it; without one nobody does, and `apply` refuses it.
+#[test]
+fn without_a_lan() {
+    let gone = |lines| {
+        let mut seen = seen(&config(), lines);
+        seen.state.links.remove("eth0");
+        seen.state
+            .addresses
+            .retain(|address| address.interface != "eth0");
+        seen.devices.remove("eth0");
+        Status::of(&config(), &seen)
+    };
+    let waited_for = gone(Some(Vec::new()));
+    assert_eq!(waited_for.lans[0].link, "missing");
+    assert_eq!(waited_for.drift.drifted, Some(false), "{waited_for:?}");
+    let text = waited_for.text(BEGIN).to_string();
+    assert!(text.contains("\nLAN eth0: missing\n"), "{text}");
+    let alone = gone(None);
+    assert_eq!(alone.drift.drifted, Some(true));
+    assert!(alone.drift.unknown.unwrap().contains("eth0"));
+}
+
 #[test]
 fn as_json() {
     let mut seen = seen(

@@ -18,6 +18,10 @@ impl Status {
         for line in self.lines.iter().filter(|line| line.state != "unwatched") {
             text.push_str(&format!("{}: {}\n", line.name, line.reason));
         }
+        for lan in self.lans.iter().filter(|lan| lan.link != "up") {
+            let fault = lan.link.replace('-', " ");
+            text.push_str(&format!("LAN {}: {fault}\n", lan.interface));
+        }
         match self.keepalive {
             Some(running) => {
                 let pid = running.pid.map(|pid| format!(", process {pid}"));

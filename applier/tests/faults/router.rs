@@ -3,11 +3,12 @@
 use std::process::Command;
 
 use multiwan::config::Config;
+use multiwan::down;
 use multiwan::error::Error;
 use multiwan::kernel::Kernel;
+use multiwan::reconcile::{self, AbsentLan};
 use multiwan::record::Record;
 use multiwan::verdicts::Verdicts;
-use multiwan::{down, reconcile};
 use multiwan_lab::sandbox::Sandbox;
 use multiwan_lab::{Lab, Topology};
 
@@ -232,7 +233,13 @@ pub(crate) fn make(change: Change, faults: Faults) -> Result<(), Error> {
         match change {
             Change::Apply(text) => {
                 let config = Config::parse_numbered(text, "test.toml", &numbers)?;
-                reconcile::reconcile(&mut kernel, &config, &Verdicts::default()).await?;
+                reconcile::reconcile(
+                    &mut kernel,
+                    &config,
+                    &Verdicts::default(),
+                    AbsentLan::Refused,
+                )
+                .await?;
             }
             Change::Down => {
                 down::down(&mut kernel, None).await?;

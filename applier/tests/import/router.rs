@@ -9,7 +9,7 @@ use multiwan::difference::Changes;
 use multiwan::error::Error;
 use multiwan::import::{Imported, import};
 use multiwan::kernel::Kernel;
-use multiwan::reconcile;
+use multiwan::reconcile::{self, AbsentLan};
 use multiwan::record::Record;
 use multiwan::verdicts::Verdicts;
 use multiwan_lab::sandbox;
@@ -122,7 +122,10 @@ pub(crate) fn parse(text: &str) -> Config {
 #[track_caller]
 pub(crate) fn apply(config: &Config) -> Changes {
     with_kernel(async |kernel| {
-        reconcile::reconcile_and_read_back(kernel, config, &Verdicts::default()).await
+        let verdicts = Verdicts::default();
+        let lans = AbsentLan::Refused;
+        let done = reconcile::reconcile_and_read_back(kernel, config, &verdicts, lans).await?;
+        Ok(done.changes)
     })
     .unwrap_or_else(|why| panic!("{why}\n{config:#?}"))
 }
@@ -130,8 +133,12 @@ pub(crate) fn apply(config: &Config) -> Changes {
 /// `plan`.
 #[track_caller]
 pub(crate) fn plan(config: &Config) -> Changes {
-    with_kernel(async |kernel| reconcile::plan(kernel, config, &Verdicts::default()).await)
-        .unwrap_or_else(|why| panic!("{why}\n{config:#?}"))
+    with_kernel(async |kernel| {
+        let verdicts = Verdicts::default();
+        let planned = reconcile::plan(kernel, config, &verdicts, AbsentLan::Refused).await?;
+        Ok(planned.changes)
+    })
+    .unwrap_or_else(|why| panic!("{why}\n{config:#?}"))
 }
 
 fn with_kernel<T>(work: impl AsyncFnOnce(&mut Kernel) -> Result<T, Error>) -> Result<T, Error> {

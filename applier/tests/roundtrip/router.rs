@@ -7,12 +7,13 @@ use std::process::{Command, Stdio};
 
 use multiwan::config::Config;
 use multiwan::difference::Changes;
+use multiwan::down;
 use multiwan::error::Error;
 use multiwan::import::{Imported, import};
 use multiwan::kernel::Kernel;
+use multiwan::reconcile::{self, AbsentLan};
 use multiwan::record::Record;
 use multiwan::verdicts::Verdicts;
-use multiwan::{down, reconcile};
 use multiwan_lab::Netns;
 use proptest::prelude::*;
 
@@ -182,14 +183,21 @@ fn ip(lines: &str) -> io::Result<()> {
 pub(crate) fn apply(text: &str) -> Result<Changes, Error> {
     let config = parse(text)?;
     with_kernel(async |kernel| {
-        reconcile::reconcile_and_read_back(kernel, &config, &Verdicts::default()).await
+        let verdicts = Verdicts::default();
+        let lans = AbsentLan::Refused;
+        let done = reconcile::reconcile_and_read_back(kernel, &config, &verdicts, lans).await?;
+        Ok(done.changes)
     })
 }
 
 /// `plan` of the text: what `apply` would do.
 pub(crate) fn plan(text: &str) -> Result<Changes, Error> {
     let config = parse(text)?;
-    with_kernel(async |kernel| reconcile::plan(kernel, &config, &Verdicts::default()).await)
+    with_kernel(async |kernel| {
+        let verdicts = Verdicts::default();
+        let planned = reconcile::plan(kernel, &config, &verdicts, AbsentLan::Refused).await?;
+        Ok(planned.changes)
+    })
 }
 
 /// `down`.

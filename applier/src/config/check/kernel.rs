@@ -24,7 +24,6 @@ pub(super) fn kernel(raw: &file::Kernel, lines: &[Line]) -> Checked<Kernel> {
     let place = |value: &Option<Spanned<i64>>| value.as_ref().map_or(0..0, Spanned::span);
     let highest = lines.iter().map(|line| line.number).max().unwrap_or(1);
     let last = kernel.table(highest);
-    let reserved = |table: u32| (253..=255).contains(&table);
     if let Some(line) = lines
         .iter()
         .find(|line| reserved(kernel.table(line.number)))
@@ -85,4 +84,33 @@ pub(super) fn kernel(raw: &file::Kernel, lines: &[Line]) -> Checked<Kernel> {
         ));
     }
     Ok(kernel)
+}
+
+/// Pins are asked for between the lines and the balance table: at a line's own priority, those that
+/// are described before it would be asked for before its mark, and take over connections that run.
+pub(super) fn room_for_pins(file: &file::File, kernel: &Kernel, lines: &[Line]) -> Checked<()> {
+    let (Some(pin), Some(last)) = (file.pin.first(), lines.iter().max_by_key(|l| l.number)) else {
+        return Ok(());
+    };
+    let pins = kernel.pins_priority();
+    if kernel.table(last.number) < pins {
+        return Ok(());
+    }
+    let written = [&file.kernel.balance_table, &file.kernel.first_table];
+    let place = written.into_iter().flatten().map(Spanned::span).next();
+    let behind = kernel.balance_table + 1;
+    let free = if reserved(behind) { 256 } else { behind };
+    Err(Complaint::new(
+        place.unwrap_or_else(|| pin.span()),
+        format!(
+            "pins need a priority between those of the lines and balance_table {}, and line {} has \
+             number {} and so {pins}; write a smaller number, or balance_table = {} under [kernel]",
+            kernel.balance_table, last.name, last.number, free
+        ),
+    ))
+}
+
+/// The kernel's own tables: default, main and local.
+fn reserved(table: u32) -> bool {
+    (253..=255).contains(&table)
 }

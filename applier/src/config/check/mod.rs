@@ -33,6 +33,7 @@ pub(in crate::config) fn check(
     apart(&file.lan.0, &lans)?;
     let lines = lines::lines(&file, &lans, previous)?;
     let kernel = kernel::kernel(&file.kernel, &lines)?;
+    kernel::room_for_pins(&file, &kernel, &lines)?;
     Ok(Config {
         spread: file.spread,
         established: file.established,

@@ -52,7 +52,7 @@ impl Own<'_> {
     }
 
     pub(super) fn pins(&self) -> Vec<Pin> {
-        let priority = self.kernel.balance_table.saturating_sub(1);
+        let priority = self.kernel.pins_priority();
         let pins = self.rules().filter(|rule| {
             let own = rule.table == rule.priority && rule.transport.is_none() && rule.to.is_none();
             rule.priority == priority && rule.mark.is_none() && !own

@@ -1,0 +1,63 @@
+//! What a command goes by while a keepalive runs beside it, and without one.
+
+use super::warn;
+use crate::absent::Absent;
+use crate::reconcile::AbsentLan;
+use crate::runtime::{RunningKeepalive, running_keepalive};
+use crate::verdicts::Verdicts;
+
+/// The keepalive that a command runs beside, if one does.
+pub(super) struct Beside(Option<RunningKeepalive>);
+
+impl Beside {
+    /// The one that runs now.
+    pub(super) fn now() -> Self {
+        Self(running_keepalive())
+    }
+
+    /// Its verdicts; without one all lines are up.
+    pub(super) fn verdicts(&self) -> Verdicts {
+        let keepalive = self.0.as_ref();
+        keepalive
+            .map(RunningKeepalive::verdicts)
+            .unwrap_or_default()
+    }
+
+    /// A LAN that is not there is waited for by the keepalive, and by nobody without one.
+    pub(super) fn absent_lan(&self) -> AbsentLan {
+        match self.0 {
+            Some(_) => AbsentLan::Awaited,
+            None => AbsentLan::Refused,
+        }
+    }
+
+    /// Says what is left out, but for lines that the keepalive has found dead already.
+    pub(super) fn say_absent(&self, absent: &Absent) {
+        let verdicts = self.verdicts();
+        let alive = absent
+            .lines
+            .iter()
+            .filter(|line| verdicts.is_up(&line.name));
+        for line in alive {
+            warn(format_args!(
+                "there is no interface {}, so that line {} is left out; {} takes it in when it comes",
+                line.interface,
+                line.name,
+                self.who_waits()
+            ));
+        }
+        for lan in &absent.lans {
+            warn(format_args!(
+                "there is no interface {lan}, which is a LAN's; {} sets it up when it comes",
+                self.who_waits()
+            ));
+        }
+    }
+
+    fn who_waits(&self) -> &'static str {
+        match self.0 {
+            Some(_) => "the keepalive that runs here",
+            None => "`multiwan run` or `multiwan keepalive`",
+        }
+    }
+}

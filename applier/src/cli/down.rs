@@ -1,0 +1,26 @@
+//! `multiwan down`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::File;
+use super::turn::Turn;
+use crate::down;
+use crate::error::Error;
+use crate::kernel::Kernel;
+
+/// Removes what `apply` put there, unless a keepalive runs, which would put it back.
+pub(super) async fn down(file: &File) -> Result<ExitCode, Error> {
+    let turn = Turn::take().await?;
+    let alone = turn.without_keepalive()?;
+    let removed = down::down(&mut Kernel::open()?, file.load().ok().as_ref()).await?;
+    if !removed.remembered && !turn.has_told_of_the_record() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "multiwan: nothing is remembered of what was there before; settings, addresses and \
+             links stay as they are"
+        );
+    }
+    turn.leave_nothing(alone);
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,1 @@
+# after verbatim/how-to-2001-masquerade.sh two-lines.toml

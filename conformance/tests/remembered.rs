@@ -1,0 +1,126 @@
+//! What is remembered of a router between commands, and what of it is not believed.
+
+#[path = "../benches/stage/mod.rs"]
+mod stage;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use multiwan::runtime::Directory;
+use multiwan_lab::sandbox;
+use stage::{Stage, run};
+
+/// A setting that `apply` changes, and what a new network namespace has there.
+const SETTING: (&str, &str) = ("/proc/sys/net/ipv4/fib_multipath_use_neigh", "0\n");
+
+/// Inodes of network namespaces are given out again.
+#[test]
+fn what_a_namespace_with_the_same_inode_left_is_another_s() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |_lab| {
+            let own = Directory::of_this_namespace().unwrap();
+            let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+            let inode = fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+            let others = format!("{}-inode-{inode}", boot.trim());
+            let others = own.path().with_file_name(others);
+            assert_ne!(own.path(), others, "no cookies, as before Linux 5.14");
+            fs::create_dir(&others).unwrap();
+            let record = fs::read_to_string(own.path().join("record.json")).unwrap();
+            let otherwise = record.replace("\"found\": 0", "\"found\": 1");
+            assert_ne!(record, otherwise);
+            fs::write(others.join("record.json"), otherwise).unwrap();
+            run(&mut stage.multiwan("down"));
+            assert_eq!(fs::read_to_string(SETTING.0).unwrap(), SETTING.1);
+            assert!(others.join("record.json").exists(), "it is not ours");
+        });
+    });
+}
+
+#[test]
+fn a_record_that_breaks_off() {
+    is_put_aside(|record| {
+        let text = fs::read(record).unwrap();
+        fs::write(record, &text[..text.len() / 2]).unwrap();
+    });
+}
+
+#[test]
+fn a_record_that_is_no_json() {
+    is_put_aside(|record| fs::write(record, b"\0\xffno JSON\n").unwrap());
+}
+
+#[test]
+fn a_record_of_another_schema() {
+    is_put_aside(|record| fs::write(record, r#"{"schema": 2, "settings": {}}"#).unwrap());
+}
+
+#[test]
+fn a_record_that_cannot_be_read() {
+    is_put_aside(|record| {
+        fs::remove_file(record).unwrap();
+        fs::create_dir(record).unwrap();
+    });
+}
+
+/// Each command goes on without a record that was spoilt so, says so once, and leaves it to be looked
+/// at; `down` removes what is in the kernel all the same.
+fn is_put_aside(spoil: fn(&Path)) {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play_applied((1, 0), |_lab| {
+            let record = record();
+            spoil(&record);
+            for command in ["status", "plan"] {
+                let output = stage.multiwan(command).output().unwrap();
+                says_once(&output, &record);
+                assert!(record.exists(), "{command} changes nothing");
+            }
+            let planned = stage.multiwan("plan").output().unwrap();
+            assert!(planned.stdout.is_empty(), "{planned:?}");
+
+            says_once(&stage.multiwan("apply").output().unwrap(), &record);
+            let aside = record.with_extension("json.broken");
+            assert!(aside.exists());
+            let again = stage.multiwan("apply").output().unwrap();
+            assert_eq!(told(&again), "", "{again:?}");
+        });
+        stage.play_applied((1, 0), |_lab| {
+            let record = record();
+            spoil(&record);
+            says_once(&stage.multiwan("down").output().unwrap(), &record);
+            let left = list("ip", &["rule"])
+                + &list("ip", &["route", "show", "table", "all", "default"])
+                + &list("nft", &["list", "tables"]);
+            for ours in ["lookup 222", "table 201", "table 222", "multiwan"] {
+                assert!(!left.contains(ours), "{left}");
+            }
+            assert!(record.with_extension("json.broken").exists());
+            assert!(!record.exists());
+        });
+    });
+}
+
+fn record() -> PathBuf {
+    let directory = Directory::of_this_namespace().unwrap();
+    directory.path().join("record.json")
+}
+
+#[track_caller]
+fn says_once(output: &Output, record: &Path) {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = told(output);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains(&record.display().to_string()), "{told}");
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn list(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -22,6 +22,7 @@ pub mod fixtures;
 pub mod job;
 pub mod judge;
 pub mod judgement;
+mod last_words;
 pub mod matrix;
 pub mod mutant;
 pub mod pause;

@@ -6,7 +6,7 @@ mod unprobed;
 use multiwan_lab::Fault;
 
 use super::dead::milliseconds;
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
@@ -36,7 +36,7 @@ static KEEPALIVE: Clause = Clause {
         each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Silent),
 };
@@ -52,7 +52,7 @@ static CARRIER: Clause = Clause {
         by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Carrier),
 };
@@ -68,7 +68,7 @@ static NO_ECHO: Clause = Clause {
         line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| {
         let mut scene = Scene::set(cx)?;
@@ -88,7 +88,7 @@ static UPSTREAM: Clause = Clause {
         of them ask twice more.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
-    fits: |config| several_lines_share(config) && !config.keepalive.targets.is_empty(),
+    fits: fits::targets,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Upstream),
 };
@@ -105,7 +105,7 @@ static ROUTES_RESTORED: Clause = Clause {
         of them ask twice more: all but the first packet go by the line's own table.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::AdminDown),
 };
@@ -122,7 +122,7 @@ static MAC_CHANGE: Clause = Clause {
         for each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| {
         // What it announces while it hangs is not heard.

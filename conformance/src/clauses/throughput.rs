@@ -4,12 +4,12 @@ mod day_load;
 
 use std::time::Duration;
 
-use multiwan::config::{Config, Line};
+use multiwan::config::Line;
 use multiwan_lab::Rate;
 use multiwan_lab::traffic::{FlowId, SEGMENT};
 use toml::Value;
 
-use super::several_lines_share;
+use super::fits;
 use crate::carried::Carried;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
@@ -35,14 +35,10 @@ static SUM: Clause = Clause {
         buckets make up for (100 ms), or a frame was lost, it is inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[TWO_LINES],
-    fits: |config| several_lines_share(config) && weights(config).all(|weight| weight == 1),
+    fits: fits::equal_weights,
     tests: Tests::None,
     judge: sum,
 };
-
-fn weights(config: &Config) -> impl Iterator<Item = u16> {
-    config.lines.iter().map(|line| line.weight)
-}
 
 fn sum(cx: &mut Context) -> Result<Judgement, Trouble> {
     const FLOWS: usize = 400;
@@ -110,7 +106,7 @@ static WEIGHTED: Clause = Clause {
         inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[FOUR_TO_ONE],
-    fits: |config| several_lines_share(config) && weights(config).eq([4, 1]),
+    fits: fits::four_to_one,
     tests: Tests::Fixed(1),
     judge: weighted,
 };

@@ -7,7 +7,7 @@ use multiwan::config::{Config, Established};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{Flow, FlowId, Outcome, Protocol};
 
-use super::several_lines_share;
+use super::fits::{self, needs};
 use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{
@@ -68,7 +68,7 @@ static PROHIBIT_UPSTREAM: Clause = Clause {
         there.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
-    fits: |config| prohibits(config) && !config.keepalive.targets.is_empty(),
+    fits: fits::prohibits_with_targets,
     judge: |cx| prohibited(cx, Fault::Upstream),
     ..PROHIBITED
 };
@@ -89,23 +89,20 @@ const PROHIBITED: Clause = Clause {
     promise: "Who sends on a dead line's connection is told at once, by ICMP type 3 code 13 from \
         the router's own address in the LAN; nothing of it leaves by another line, and the other \
         lines' connections go on.",
-    method: "64 clients that the router has not told anything yet open connections, TCP and UDP by \
-        turns, until some of them are on the first line. Its modem hangs, new connections avoid it, \
+    method: "64 clients that the router has not told anything yet, or as many as the LAN has room \
+        for, open connections, TCP and UDP by turns, until some of them are on the first line. Its modem hangs, new connections avoid it, \
         and the time in which a keepalive acts (failures + 3 intervals) goes by. Two of the dead \
         line's connections ask at a time, until both are told or the contract's time is over; then \
-        all the others ask once: each must be told, with that type, code and source. Those of the \
+        all the others ask once, as far as the router's limit on ICMP errors has something left for their \
+        clients: each must be told, with that type, code and source. Those of the \
         other lines ask too, and must be answered. None may change line or source, and no packet \
         may leave with a source that is not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: prohibits,
+    fits: fits::prohibits,
     tests: Tests::None,
     judge: |cx| prohibited(cx, Fault::Silent),
 };
-
-fn prohibits(config: &Config) -> bool {
-    several_lines_share(config) && config.established == Established::Prohibit
-}
 
 fn prohibited(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
     let inside = inside(&cx.config);
@@ -129,7 +126,7 @@ static CLIENT_TOLD: Clause = Clause {
     method: "As for `dead.prohibit`, but that TCP must be reset and UDP told by an ICMP error.",
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[TWO_LINES_RESET],
-    fits: |config| several_lines_share(config) && config.established == Established::Reset,
+    fits: fits::resets,
     tests: Tests::None,
     judge: |cx| {
         told(cx, Fault::Silent, &|flow| match flow.protocol {
@@ -156,8 +153,6 @@ fn told(
 ) -> Result<Judgement, Trouble> {
     /// So often two of them are tried: the last time after the contract's time.
     const TRIES: u32 = 6;
-    /// Fewer prove nothing.
-    const ENOUGH: usize = 8;
     let mut scene = Scene::set_with(cx, FRESH)?;
     let Running { dying, living } = Running::open(&mut scene)?;
     let mut waiting = dying.clone();
@@ -171,7 +166,7 @@ fn told(
             .iter()
             .filter_map(|&protocol| take(&scene, &mut waiting, protocol))
             .collect();
-        scene.ask_in_vain(&pair)?;
+        ask_in_vain(&mut scene, &pair)?;
         let told = |&flow: &FlowId| as_wanted(scene.traffic.flow(flow));
         let late = fault_at.elapsed() > honoured;
         if pair.iter().all(told) || late {
@@ -179,7 +174,7 @@ fn told(
         }
         scene.pause(honoured / (TRIES - 1))?;
     }
-    scene.ask(&waiting)?;
+    let waiting = ask_enough(&mut scene, waiting)?;
     scene.ask(&living)?;
     let unanswered = count_unanswered(&scene, &living);
     let foreign = scene.foreign();
@@ -219,9 +214,13 @@ fn told(
 /// Clients that the router has not told anything yet.
 const FRESH: usize = 64;
 
+/// Fewer that are told prove nothing.
+const ENOUGH: usize = 8;
+
 /// Connections of these clients, by the line that is to die.
 struct Running {
-    /// Its own, one of a client at most: the router's limit on ICMP errors grants each some two.
+    /// Its own, of a client no more than it takes to have enough: the router's limit on ICMP errors
+    /// grants each some two, and then one in two seconds.
     dying: Vec<FlowId>,
     /// Those of the other lines.
     living: Vec<FlowId>,
@@ -236,8 +235,9 @@ impl Running {
         /// Two for each try, and more to be judged than tried.
         const WANTED: usize = 24;
         const ROUNDS: usize = 100;
-        let last = scene.traffic.clients();
-        let mut clients: Vec<usize> = (last - FRESH..last).collect();
+        let mut clients: Vec<usize> = scene.listeners().collect();
+        let each = WANTED.div_ceil(clients.len());
+        let mut of_client = vec![0; scene.traffic.clients()];
         let (mut dying, mut living) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let flows: Vec<FlowId> = clients
@@ -253,11 +253,14 @@ impl Running {
             let mut others = Vec::new();
             for (client, flow) in clients.into_iter().zip(flows) {
                 match scene.traffic.ledger().line(flow) {
-                    Some(DEAD) => dying.push(flow),
-                    _ => {
-                        others.push(client);
-                        living.push(flow);
+                    Some(DEAD) => {
+                        dying.push(flow);
+                        of_client[client] += 1;
                     }
+                    _ => living.push(flow),
+                }
+                if of_client[client] < each {
+                    others.push(client);
                 }
             }
             clients = others;
@@ -268,6 +271,31 @@ impl Running {
         dying.truncate(MOST);
         Ok(Self { dying, living })
     }
+}
+
+/// One more exchange on each of these flows, without patience, when the router has a word for its
+/// client.
+fn ask_in_vain(scene: &mut Scene<'_>, flows: &[FlowId]) -> Result<(), Trouble> {
+    let mut waiting = flows.to_vec();
+    while !waiting.is_empty() {
+        let round = scene.rested_flows(&waiting)?;
+        scene.ask_in_vain(&round)?;
+        waiting.retain(|flow| !round.contains(flow));
+    }
+    Ok(())
+}
+
+/// One more exchange on one of each client's flows, when the router has a word for all, and again
+/// until there are enough of them; which they are.
+fn ask_enough(scene: &mut Scene<'_>, mut waiting: Vec<FlowId>) -> Result<Vec<FlowId>, Trouble> {
+    let mut asked = Vec::new();
+    while asked.len() < ENOUGH && !waiting.is_empty() {
+        let round = scene.rested_flows(&waiting)?;
+        scene.ask(&round)?;
+        waiting.retain(|flow| !round.contains(flow));
+        asked.extend(round);
+    }
+    Ok(asked)
 }
 
 fn take(scene: &Scene<'_>, waiting: &mut Vec<FlowId>, protocol: Protocol) -> Option<FlowId> {
@@ -296,9 +324,12 @@ static RELEASED: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[THREE_LINES_RELEASE, TWO_LINES_RELEASE_AFTER],
     fits: |config| {
-        several_lines_share(config)
-            && (config.established == Established::Release
-                || config.release_after < Duration::from_secs(3))
+        fits::several_lines_share(config)?;
+        needs(
+            config.established == Established::Release
+                || config.release_after < Duration::from_secs(3),
+            "`established = \"release\"`, or a `release_after` of less than three seconds",
+        )
     },
     tests: Tests::None,
     judge: released,

@@ -15,8 +15,9 @@ use crate::clause::Clause;
 use crate::configuration::Configuration;
 use crate::job::{Job, Subject};
 use crate::report::progress::Progress;
-use crate::report::{Report, html, json, junit, terminal};
-use crate::{runner, selection};
+use crate::report::{Record, Report, html, json, junit, terminal};
+use crate::selection::Misfit;
+use crate::{clauses, runner, selection};
 
 /// Judges, reports, and says the exit status.
 pub(super) fn run(asked: &Run) -> Result<u8, Error> {
@@ -26,14 +27,17 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
         .iter()
         .map(|name| Configuration::find(name))
         .collect::<Result<Vec<_>, _>>()?;
-    let plan = selection::plan(&selection::select(&asked.only)?, &given);
+    let selected = selection::select(&asked.only)?;
+    let plan = selection::plan(&selected, &given);
+    let misfits = selection::misfits(&selected, &given);
     if plan.is_empty() {
         return Err(Error::Nothing(asked.configs.join(", ")));
     }
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let configs = unique(plan.iter().map(|(_, with)| with));
+    let with = plan.iter().map(|(_, with)| with);
+    let configs = unique(with.chain(misfits.iter().map(|misfit| &misfit.with)));
     let keep = keep(asked)?;
     let jobs = jobs(plan, &subject, seed, &keep, asked.pause_on_failure);
     let outputs = Outputs::open(asked)?;
@@ -55,6 +59,7 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
         progress.show(index, message);
     });
     progress.end();
+    let clauses = with_misfits(clauses, &misfits);
 
     let report = Report {
         kernel: rustix::system::uname()
@@ -93,6 +98,13 @@ fn jobs(
         pause,
     };
     plan.into_iter().map(job).collect()
+}
+
+/// All records in the order of the list of clauses.
+fn with_misfits(mut records: Vec<Record>, misfits: &[Misfit]) -> Vec<Record> {
+    records.extend(misfits.iter().map(Record::misfit));
+    records.sort_by_key(|record| clauses::all().position(|clause| clause.id == record.id));
+    records
 }
 
 /// Each once, in the order of their first appearance.

@@ -7,6 +7,7 @@ use multiwan_lab::traffic::{FlowId, Patience, Protocol};
 
 use super::Scene;
 use crate::judgement::Trouble;
+use crate::last_words;
 
 /// For packets that are sent to see where they go, answered or not: the second is a
 /// retransmission.
@@ -132,6 +133,7 @@ impl Scene<'_> {
     ///
     /// When a socket of the lab fails.
     pub fn finish(&mut self) -> Result<(), Trouble> {
+        last_words::heed()?;
         self.traffic.finish().map_err(|source| Trouble::System {
             doing: "making traffic",
             source,
@@ -144,6 +146,7 @@ impl Scene<'_> {
     ///
     /// When a socket of the lab fails.
     pub fn pause(&mut self, time: Duration) -> Result<(), Trouble> {
+        self.cx.events.wait(time);
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             self.turn(left)?;
@@ -153,6 +156,7 @@ impl Scene<'_> {
 
     /// One turn of the traffic, so long at most.
     pub(super) fn turn(&mut self, patience: Duration) -> Result<(), Trouble> {
+        last_words::heed()?;
         let turned = self.traffic.turn(patience);
         turned.map(drop).map_err(|source| Trouble::System {
             doing: "making traffic",

@@ -125,6 +125,7 @@ impl Scene<'_> {
         patience: Duration,
         look: impl FnMut(&mut Self) -> Result<Look, Trouble>,
     ) -> Result<Instant, Trouble> {
+        self.cx.events.wait(patience);
         self.traffic.set_patience(GLANCE);
         let result = self.look_again(what, patience, look);
         self.traffic.set_patience(Patience::default());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -23,7 +23,7 @@ pub(super) static OTHERS_UNTOUCHED: Clause = Clause {
         connection may change line or source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: others_untouched,
 };
@@ -43,6 +43,7 @@ fn others_untouched(cx: &mut Context) -> Result<Judgement, Trouble> {
     // As long as a death or return takes with these timings, and some.
     let long = scene.cx.config.keepalive.interval * (scene.cx.config.keepalive.failures + 2);
     let mut ask_for_long = |scene: &mut Scene<'_>| {
+        scene.cx.events.wait(long);
         let began = Instant::now();
         while began.elapsed() < long {
             rounds += 1;
@@ -95,7 +96,7 @@ pub(super) static NO_WAIT: Clause = Clause {
         none by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: no_wait,
 };
@@ -108,6 +109,7 @@ fn no_wait(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.break_line(DEAD, Fault::Silent)?;
     scene.until_avoided(DEAD)?;
     let long = scene.cx.config.keepalive.interval * INTERVALS;
+    scene.cx.events.wait(long);
     let began = Instant::now();
     let mut flows = Vec::new();
     while began.elapsed() < long {

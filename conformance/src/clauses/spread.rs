@@ -12,8 +12,8 @@ use multiwan_lab::traffic::{FlowId, Protocol};
 use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{
-    CONNECTION, EIGHT_LINES, ELEVEN_TO_FORTY_FIVE, FIVE_LINES, FOUR_HUNDRED, FOUR_TO_ONE,
-    THREE_LINES, TWO_LINES,
+    CONNECTION, EIGHT_LINES, ELEVEN_TO_FORTY_FIVE, FIVE_LINES, FOUR_HUNDRED, FOUR_LINES,
+    FOUR_TO_ONE, SEVEN_LINES, SIX_LINES, THREE_LINES, TWO_LINES,
 };
 use crate::context::Context;
 use crate::judge::pairs_for;
@@ -89,7 +89,14 @@ static N_LINES: Clause = Clause {
         its weight by the exact binomial test; the number of pairs finds a shift of 0.05 in a line's \
         share with probability 0.999.",
     needs: &[Need::Settings],
-    configurations: &[THREE_LINES, FIVE_LINES, EIGHT_LINES],
+    configurations: &[
+        THREE_LINES,
+        FOUR_LINES,
+        FIVE_LINES,
+        SIX_LINES,
+        SEVEN_LINES,
+        EIGHT_LINES,
+    ],
     fits: fits::more_than_two_share,
     tests: Tests::Shares(1),
     judge: by_weight_for_many,

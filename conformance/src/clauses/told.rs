@@ -90,13 +90,14 @@ const PROHIBITED: Clause = Clause {
         the router's own address in the LAN; nothing of it leaves by another line, and the other \
         lines' connections go on.",
     method: "64 clients that the router has not told anything yet, or as many as the LAN has room \
-        for, open connections, TCP and UDP by turns, until some of them are on the first line. Its modem hangs, new connections avoid it, \
-        and the time in which a keepalive acts (failures + 3 intervals) goes by. Two of the dead \
-        line's connections ask at a time, until both are told or the contract's time is over; then \
-        all the others ask once, as far as the router's limit on ICMP errors has something left for their \
-        clients: each must be told, with that type, code and source. Those of the \
-        other lines ask too, and must be answered. None may change line or source, and no packet \
-        may leave with a source that is not its line's.",
+        for, open connections, TCP and UDP by turns, until some of them are on the first line. Its \
+        modem hangs, new connections avoid it, and the time in which a keepalive acts (failures + 3 \
+        intervals) goes by. Two of the dead line's connections ask at a time, until both are told \
+        or the contract's time is over; then the others ask once, in a small LAN some of them as \
+        the router's limit on ICMP errors allows, UDP only before `release_after` is over: each \
+        must be told, with that type, code and source. Those of the other lines ask too, and must \
+        be answered. None may change line or source, and no packet may leave with a source that is \
+        not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: fits::prohibits,
@@ -151,8 +152,6 @@ fn told(
     fault: Fault,
     as_wanted: &dyn Fn(&Flow) -> bool,
 ) -> Result<Judgement, Trouble> {
-    /// So often two of them are tried: the last time after the contract's time.
-    const TRIES: u32 = 6;
     let mut scene = Scene::set_with(cx, FRESH)?;
     let Running { dying, living } = Running::open(&mut scene)?;
     let mut waiting = dying.clone();
@@ -161,20 +160,25 @@ fn told(
     // The kernel alone may be quick; who else watches lines is to have acted too.
     scene.pause(scene.cx.deadlines.reaction)?;
     let honoured = scene.cx.deadlines.honoured;
+    let released_at = fault_at + scene.cx.config.release_after;
     for _ in 0..TRIES {
         let pair: Vec<FlowId> = [Protocol::Tcp, Protocol::Udp]
             .iter()
             .filter_map(|&protocol| take(&scene, &mut waiting, protocol))
             .collect();
-        ask_in_vain(&mut scene, &pair)?;
+        let asked = ask_told(&mut scene, pair, released_at, usize::MAX, |scene, flows| {
+            scene.ask_in_vain(flows)
+        })?;
         let told = |&flow: &FlowId| as_wanted(scene.traffic.flow(flow));
         let late = fault_at.elapsed() > honoured;
-        if pair.iter().all(told) || late {
+        if asked.iter().all(told) || late {
             break;
         }
         scene.pause(honoured / (TRIES - 1))?;
     }
-    let waiting = ask_enough(&mut scene, waiting)?;
+    let waiting = ask_told(&mut scene, waiting, released_at, ENOUGH, |scene, flows| {
+        scene.ask(flows)
+    })?;
     scene.ask(&living)?;
     let unanswered = count_unanswered(&scene, &living);
     let foreign = scene.foreign();
@@ -214,6 +218,9 @@ fn told(
 /// Clients that the router has not told anything yet.
 const FRESH: usize = 64;
 
+/// So often two of the dead line's connections are tried: the last time after the contract's time.
+const TRIES: u32 = 6;
+
 /// Fewer that are told prove nothing.
 const ENOUGH: usize = 8;
 
@@ -232,8 +239,8 @@ impl Running {
     fn open(scene: &mut Scene<'_>) -> Result<Self, Trouble> {
         /// So many are told at once: the router's limit for all clients together is a burst of 50.
         const MOST: usize = 40;
-        /// Two for each try, and more to be judged than tried.
-        const WANTED: usize = 24;
+        /// For each protocol one to be tried each time, and enough to be judged beside.
+        const WANTED: usize = 2 * (TRIES as usize + ENOUGH);
         const ROUNDS: usize = 100;
         let mut clients: Vec<usize> = scene.listeners().collect();
         let each = WANTED.div_ceil(clients.len());
@@ -273,29 +280,33 @@ impl Running {
     }
 }
 
-/// One more exchange on each of these flows, without patience, when the router has a word for its
-/// client.
-fn ask_in_vain(scene: &mut Scene<'_>, flows: &[FlowId]) -> Result<(), Trouble> {
-    let mut waiting = flows.to_vec();
-    while !waiting.is_empty() {
-        let round = scene.rested_flows(&waiting)?;
-        scene.ask_in_vain(&round)?;
-        waiting.retain(|flow| !round.contains(flow));
-    }
-    Ok(())
-}
-
-/// One more exchange on one of each client's flows, when the router has a word for all, and again
-/// until there are enough of them; which they are.
-fn ask_enough(scene: &mut Scene<'_>, mut waiting: Vec<FlowId>) -> Result<Vec<FlowId>, Trouble> {
+/// One more exchange on one of each client's flows at a time, when the router has a word for all of
+/// them, until so many were asked or none is left; which they were. UDP is left out when it may be
+/// released soon.
+fn ask_told(
+    scene: &mut Scene<'_>,
+    mut waiting: Vec<FlowId>,
+    released_at: Instant,
+    enough: usize,
+    ask: fn(&mut Scene<'_>, &[FlowId]) -> Result<(), Trouble>,
+) -> Result<Vec<FlowId>, Trouble> {
+    /// A stall of the machine.
+    const STALL: Duration = Duration::from_secs(1);
+    let released = |scene: &Scene<'_>, flow: FlowId| {
+        scene.traffic.flow(flow).protocol != Protocol::Tcp && Instant::now() + STALL > released_at
+    };
     let mut asked = Vec::new();
-    while asked.len() < ENOUGH && !waiting.is_empty() {
-        let round = scene.rested_flows(&waiting)?;
-        scene.ask(&round)?;
+    loop {
+        waiting.retain(|&flow| !released(scene, flow));
+        if waiting.is_empty() || asked.len() >= enough {
+            return Ok(asked);
+        }
+        let mut round = scene.rested_flows(&waiting)?;
+        round.retain(|&flow| !released(scene, flow));
+        ask(scene, &round)?;
         waiting.retain(|flow| !round.contains(flow));
         asked.extend(round);
     }
-    Ok(asked)
 }
 
 fn take(scene: &Scene<'_>, waiting: &mut Vec<FlowId>, protocol: Protocol) -> Option<FlowId> {

@@ -97,7 +97,7 @@ fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut all = Vec::new();
     for fault in [Fault::Carrier, Fault::Silent] {
         let flows = scene.open(FLOWS)?;
-        let idle = scene.open(IDLE)?;
+        let idle = scene.open_idle(IDLE)?;
         let ledger = scene.traffic.ledger();
         let dead = |flow: &FlowId| ledger.line(*flow) == Some(DEAD);
         let (mut on_dead, mut on_live): (Vec<_>, Vec<_>) = flows.into_iter().partition(dead);

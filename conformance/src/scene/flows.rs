@@ -48,6 +48,30 @@ impl Scene<'_> {
         Ok(flows)
     }
 
+    /// As [`Scene::open`], for connections that say nothing until a line has died and returned: by TCP
+    /// alone where that may take longer than connection tracking remembers UDP.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn open_idle(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
+        /// `nf_conntrack_udp_timeout`.
+        const REMEMBERED: Duration = Duration::from_secs(30);
+        let remembered = self.cx.deadlines.honoured * 2 < REMEMBERED;
+        let protocol = |number| {
+            if remembered {
+                protocol(number)
+            } else {
+                Protocol::Tcp
+            }
+        };
+        let flows = (0..count)
+            .map(|number| self.begin(protocol(number)))
+            .collect();
+        self.finish()?;
+        Ok(flows)
+    }
+
     /// As [`Scene::open`], in batches that are spread evenly over so long.
     ///
     /// # Errors
@@ -147,6 +171,11 @@ impl Scene<'_> {
     /// When a socket of the lab fails.
     pub fn pause(&mut self, time: Duration) -> Result<(), Trouble> {
         self.cx.events.wait(time);
+        self.let_pass(time)
+    }
+
+    /// As [`Scene::pause`], within what is waited for anyway.
+    pub(super) fn let_pass(&mut self, time: Duration) -> Result<(), Trouble> {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             self.turn(left)?;

@@ -11,7 +11,7 @@ use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
-use crate::scene::Scene;
+use crate::scene::{Scene, is_point_to_point};
 
 pub(super) const CLAUSES: &[&Clause] = &[
     &KEEPALIVE,
@@ -31,8 +31,9 @@ static KEEPALIVE: Clause = Clause {
     promise: "A repaired line is noticed by the keepalive and gets its share of new connections \
         again.",
     method: "The first line's modem hangs until new connections avoid it, and is repaired without \
-        a word of its own: it does not ask for the router by ARP. In the time that the contract \
-        gives, new connections must use the line again; then distinct pairs are tested for \
+        a word of its own: it does not ask for the router by ARP. That its gateway has failed is not \
+        forgotten meanwhile, as the kernel does now and then where a machine has many neighbours. In \
+        the time that the contract gives, new connections must use the line again; then distinct pairs are tested for \
         each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
@@ -150,6 +151,10 @@ fn used_again_after(
     meanwhile: impl FnOnce(&mut Scene<'_>) -> Result<(), Trouble>,
 ) -> Result<Judgement, Trouble> {
     let (pairs, level) = (scene.cx.pairs(), scene.cx.level);
+    if fault == Fault::Silent && !is_point_to_point(&scene.cx.lines()[LINE]) {
+        // Where the kernel forgets that the gateway has failed, new connections try it themselves.
+        scene.lab.keep_gateway_entry(LINE)?;
+    }
     scene.break_line(LINE, fault)?;
     scene.until_avoided(LINE)?;
     if fault == Fault::Carrier {

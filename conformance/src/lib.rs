@@ -19,6 +19,7 @@ pub mod context;
 pub mod events;
 pub mod evidence;
 pub mod fixtures;
+pub mod forecast;
 pub mod job;
 pub mod judge;
 pub mod judgement;

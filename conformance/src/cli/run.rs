@@ -6,18 +6,22 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Error, Run};
 use crate::applier;
 use crate::bundle::Keep;
 use crate::clause::Clause;
 use crate::configuration::Configuration;
+use crate::forecast::forecast;
 use crate::job::{Job, Subject};
 use crate::report::progress::Progress;
 use crate::report::{Record, Report, html, json, junit, terminal};
 use crate::selection::Misfit;
 use crate::{clauses, runner, selection};
+
+/// A run that takes so long is announced.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Judges, reports, and says the exit status.
 pub(super) fn run(asked: &Run) -> Result<u8, Error> {
@@ -39,6 +43,12 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let with = plan.iter().map(|(_, with)| with);
     let configs = unique(with.chain(misfits.iter().map(|misfit| &misfit.with)));
     let keep = keep(asked)?;
+    let at_once = if asked.pause_on_failure {
+        1
+    } else {
+        at_once(asked.jobs)
+    };
+    let forecast = forecast(plan.iter().map(|(_, with)| with), at_once);
     let jobs = jobs(plan, &subject, seed, &keep, asked.pause_on_failure);
     let outputs = Outputs::open(asked)?;
     let mut people: Box<dyn Write> = if outputs.take_stdout {
@@ -48,13 +58,16 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     };
 
     let mode = runner::doctor()?;
+    if forecast >= LONG {
+        let minutes = forecast.as_secs().div_ceil(60);
+        writeln!(
+            people,
+            "This takes some {minutes} minutes: the clauses wait for deaths and returns, which take as long \
+             as [keepalive] says."
+        )?;
+    }
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
-    let at_once = if asked.pause_on_failure {
-        1
-    } else {
-        at_once(asked.jobs)
-    };
     let clauses = runner::run(&jobs, at_once, |index, message| {
         progress.show(index, message);
     });

@@ -16,10 +16,10 @@ const LONGEST: f64 = 3.0;
 #[must_use]
 pub fn forecast<'a>(with: impl Iterator<Item = &'a Configuration>, at_once: usize) -> Duration {
     let honoured = with.map(|with| Deadlines::of(&with.config.keepalive).honoured);
-    let (all, longest) = honoured.fold(Default::default(), |(all, longest), one| {
-        (all + one, Duration::max(longest, one))
-    });
-    let shared: Duration = all.mul_f64(WAITS / at_once.max(1) as f64);
+    let nothing = (Duration::ZERO, Duration::ZERO);
+    let (all, longest) =
+        honoured.fold(nothing, |(all, longest), one| (all + one, longest.max(one)));
+    let shared = all.mul_f64(WAITS / at_once.max(1) as f64);
     shared.max(longest.mul_f64(LONGEST))
 }
 

@@ -33,7 +33,7 @@ static REAPPLY: Clause = Clause {
         source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: reapply,
 };
@@ -68,7 +68,7 @@ static ACROSS_FIRST_APPLY: Clause = Clause {
         keepalive starts. Every connection must be answered, and none may change line or source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: across_first_apply,
 };

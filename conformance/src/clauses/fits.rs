@@ -22,11 +22,15 @@ pub(super) fn several_lines(config: &Config) -> Fit {
     needs(config.lines.len() > 1, "two lines or more")
 }
 
-/// There are several lines and all of them get new connections: a backup line waits.
-pub(super) fn several_lines_share(config: &Config) -> Fit {
-    several_lines(config)?;
+/// All lines get new connections, be it one: a backup line waits.
+pub(super) fn all_share(config: &Config) -> Fit {
     let backup = config.lines.iter().any(|line| line.backup);
     needs(!backup, "lines of which none is a backup")
+}
+
+pub(super) fn several_lines_share(config: &Config) -> Fit {
+    several_lines(config)?;
+    all_share(config)
 }
 
 pub(super) fn more_than_two_share(config: &Config) -> Fit {

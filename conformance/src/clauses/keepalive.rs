@@ -35,7 +35,7 @@ static NO_ECHO: Clause = Clause {
         answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: no_echo,
 };
@@ -57,7 +57,7 @@ static MAC_CHANGE: Clause = Clause {
         ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: mac_change,
 };
@@ -88,7 +88,7 @@ static ARP_PROBE: Clause = Clause {
         must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: arp_probe,
 };
@@ -122,7 +122,7 @@ static SLOW_GATEWAY: Clause = Clause {
         opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: slow_gateway,
 };

@@ -35,7 +35,7 @@ static LEFTOVERS: Clause = Clause {
         connections must use every line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: leftovers,
 };
@@ -83,7 +83,7 @@ static DEFAULT_IN_MAIN: Clause = Clause {
         one line and source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: default_in_main,
 };
@@ -201,7 +201,7 @@ static DOWN: Clause = Clause {
         may have left by it with another's source.",
     needs: &[Need::Settings, Need::Claimed(Feature::Down)],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: down,
 };

@@ -33,7 +33,7 @@ static EVERY_PACKET: Clause = Clause {
         none may leave by a second line or with a second source, and each request is answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: every_packet,
 };

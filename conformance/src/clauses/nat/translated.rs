@@ -90,7 +90,7 @@ pub(super) static ANY_CLIENT: Clause = Clause {
         servers must have seen each client with every line's address and no other.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::Fixed(1),
     judge: any_client,
 };

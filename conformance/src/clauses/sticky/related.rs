@@ -22,7 +22,7 @@ pub(in crate::clauses) static RELATED: Clause = Clause {
         an answer: that must leave by its connection's line, with that line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: related,
 };
@@ -134,7 +134,7 @@ pub(in crate::clauses) static FRAGMENTS: Clause = Clause {
         of a connection must leave, by one line and with one source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: fragments,
 };

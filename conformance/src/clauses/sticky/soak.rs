@@ -25,7 +25,7 @@ pub(super) static SOAK: Clause = Clause {
         source that is not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: soak,
 };

@@ -60,7 +60,10 @@ static SILENT: Clause = Clause {
         answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Silent),
 };
@@ -76,7 +79,10 @@ static ADMIN_DOWN: Clause = Clause {
         may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::AdminDown),
 };
@@ -129,7 +135,10 @@ static RECONNECT: Clause = Clause {
         each must be answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: reconnect,
 };
@@ -178,7 +187,10 @@ static BACKUP_LINE: Clause = Clause {
         again in the end: each must be answered, by the same line with the same source.",
     needs: &[Need::Settings, Need::Claimed(Feature::Backup)],
     configurations: &[BACKUP],
-    fits: fits::backup_and_other,
+    fits: |config| {
+        fits::backup_and_other(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: backup,
 };

@@ -126,6 +126,43 @@ pub(super) fn backup_and_other(config: &Config) -> Fit {
     )
 }
 
+/// A modem that hangs is found out: of a line without ARP and targets the driver's word is taken.
+pub(super) fn silence_is_found(config: &Config) -> Fit {
+    let by_targets = !config.keepalive.targets.is_empty();
+    needs(
+        by_targets || !config.lines.iter().any(is_point_to_point),
+        "lines that are asked by ARP, or `targets`",
+    )
+}
+
+pub(super) fn have_arp(config: &Config) -> Fit {
+    needs(
+        !config.lines.iter().any(is_point_to_point),
+        "lines with ARP",
+    )
+}
+
+/// What happens to one line's card happens to no other line.
+pub(super) fn own_cards(config: &Config) -> Fit {
+    let mut cards: Vec<&str> = config.lines.iter().map(|line| &*line.interface).collect();
+    cards.sort_unstable();
+    let shared = cards.windows(2).any(|two| two[0] == two[1]);
+    needs(!shared, "lines with a card each")
+}
+
+/// An address says which line it is on.
+pub(super) fn own_networks(config: &Config) -> Fit {
+    let networks = || config.lines.iter().filter_map(|line| line.address);
+    let overlaps = |(at, one): (usize, Ipv4Net)| {
+        let mut others = networks().skip(at + 1);
+        others.any(|other| one.contains(&other.trunc()) || other.contains(&one.trunc()))
+    };
+    needs(
+        !networks().enumerate().any(overlaps),
+        "lines in networks of their own",
+    )
+}
+
 pub(super) fn described_gateways(config: &Config) -> Fit {
     let described = |line: &Line| line.gateway.is_some();
     needs(
@@ -175,4 +212,34 @@ pub(super) fn apart_from(config: &Config, network: Ipv4Net) -> bool {
     let lans = config.lans.iter().map(|lan| lan.address);
     let mut nets = lans.chain(config.lines.iter().filter_map(|line| line.address));
     !nets.any(|net| net.contains(&network.addr()) || network.contains(&net.addr()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::{
+        Builtin, Configuration, POINT_TO_POINT, SHARED_CARD, TWO_LINES, TWO_LINES_TARGETS,
+    };
+
+    fn config(builtin: &Builtin) -> Config {
+        Configuration::builtin(builtin).config
+    }
+
+    #[test]
+    fn a_line_without_arp_is_found_silent_by_targets_alone() {
+        let mut lines = config(&POINT_TO_POINT);
+        assert!(silence_is_found(&lines).is_err() && have_arp(&lines).is_err());
+        lines.keepalive.targets = config(&TWO_LINES_TARGETS).keepalive.targets;
+        assert!(silence_is_found(&lines).is_ok() && have_arp(&lines).is_err());
+        assert!(silence_is_found(&config(&TWO_LINES)).is_ok());
+    }
+
+    #[test]
+    fn lines_may_share_a_card_or_a_network() {
+        assert!(own_cards(&config(&SHARED_CARD)).is_err());
+        let mut lines = config(&TWO_LINES);
+        assert!(own_cards(&lines).is_ok() && own_networks(&lines).is_ok());
+        lines.lines[1].address = Some("198.51.100.3/25".parse().unwrap());
+        assert!(own_networks(&lines).is_err());
+    }
 }

@@ -57,7 +57,10 @@ static MAC_CHANGE: Clause = Clause {
         ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: |config| {
+        fits::all_share(config)?;
+        fits::have_arp(config)
+    },
     tests: Tests::None,
     judge: mac_change,
 };
@@ -88,7 +91,10 @@ static ARP_PROBE: Clause = Clause {
         must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: |config| {
+        fits::all_share(config)?;
+        fits::have_arp(config)
+    },
     tests: Tests::None,
     judge: arp_probe,
 };
@@ -145,7 +151,10 @@ static BOUND: Clause = Clause {
         keepalive after it, no packet for that gateway may leave by another line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::None,
     judge: bound,
 };

@@ -89,7 +89,10 @@ static BOUND_DEAD: Clause = Clause {
         packet may leave by another line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: bound_dead,
 };
@@ -130,7 +133,7 @@ static SOURCE: Clause = Clause {
         that it leaves by.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::always,
+    fits: fits::own_networks,
     tests: Tests::None,
     judge: source,
 };

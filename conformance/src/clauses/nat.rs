@@ -49,7 +49,10 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
         packet that leaves a line must be that line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: no_foreign_source,
 };

@@ -35,7 +35,11 @@ static LEFTOVERS: Clause = Clause {
         connections must use every line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: |config| {
+        fits::all_share(config)?;
+        fits::own_cards(config)?;
+        fits::described_addresses(config)
+    },
     tests: Tests::None,
     judge: leftovers,
 };
@@ -163,7 +167,10 @@ static ROLLBACK: Clause = Clause {
         must be as before it, and the connections of a plain router of one line must go on.",
     needs: &[Need::Settings, Need::Shipped],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_networks(config)
+    },
     tests: Tests::None,
     judge: rollback,
 };

@@ -29,6 +29,7 @@ static PINNED: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Pin)],
     configurations: &[PINS],
     fits: |config| {
+        fits::silence_is_found(config)?;
         fits::several_lines_share(config)?;
         needs(!config.pins.is_empty(), "pins")?;
         needs(

@@ -37,7 +37,10 @@ static KEEPALIVE: Clause = Clause {
         each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Silent),
 };
@@ -69,7 +72,10 @@ static NO_ECHO: Clause = Clause {
         line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| {
         let mut scene = Scene::set(cx)?;
@@ -106,7 +112,10 @@ static ROUTES_RESTORED: Clause = Clause {
         of them ask twice more: all but the first packet go by the line's own table.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::AdminDown),
 };
@@ -123,7 +132,11 @@ static MAC_CHANGE: Clause = Clause {
         for each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)?;
+        fits::have_arp(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| {
         // What it announces while it hangs is not heard.

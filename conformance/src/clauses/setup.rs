@@ -49,7 +49,10 @@ static LAYOUT: Clause = Clause {
         and main must have no route with a gateway; what else is there is not judged.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::described_gateways,
+    fits: |config| {
+        fits::described_gateways(config)?;
+        fits::own_networks(config)
+    },
     tests: Tests::None,
     judge: layout,
 };

@@ -242,7 +242,10 @@ static SURVIVORS: Clause = Clause {
         before whoever shares its part out has heard of its death.",
     needs: &[Need::Settings],
     configurations: &[THREE_LINES],
-    fits: fits::more_than_two_share,
+    fits: |config| {
+        fits::more_than_two_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::Shares(1),
     judge: survivors,
 };

@@ -83,7 +83,10 @@ static ACROSS_LINE_LOSS: Clause = Clause {
         live lines are answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: across_line_loss,
 };

@@ -9,7 +9,7 @@ use multiwan_lab::traffic::{Flow, FlowId, Outcome, Protocol};
 
 use super::fits::{self, needs};
 use super::sticky::{Moved, count_unanswered};
-use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::clause::{Clause, Feature, Fit, Kind, Need, Tests};
 use crate::configuration::{
     THREE_LINES_RELEASE, TWO_LINES, TWO_LINES_RELEASE_AFTER, TWO_LINES_RESET, TWO_LINES_TARGETS,
 };
@@ -41,6 +41,7 @@ static PROHIBIT_CARRIER: Clause = Clause {
     id: "dead.prohibit-carrier",
     method: "The first line's cable comes out where, for `dead.prohibit`, its modem hangs; all else \
         is as there.",
+    fits: fits::prohibits,
     judge: |cx| prohibited(cx, Fault::Carrier),
     ..PROHIBITED
 };
@@ -49,6 +50,7 @@ static PROHIBIT_ADMIN_DOWN: Clause = Clause {
     id: "dead.prohibit-admin-down",
     method: "The router's card of the first line is taken down where, for `dead.prohibit`, its \
         modem hangs; all else is as there.",
+    fits: prohibits_by_card,
     judge: |cx| prohibited(cx, Fault::AdminDown),
     ..PROHIBITED
 };
@@ -77,6 +79,7 @@ static PROHIBIT_DEVICE_REMOVED: Clause = Clause {
     id: "dead.prohibit-device-removed",
     method: "The router's device of the first line goes away where, for `dead.prohibit`, its modem \
         hangs; all else is as there.",
+    fits: prohibits_by_card,
     judge: |cx| prohibited(cx, Fault::DeviceRemoved),
     ..PROHIBITED
 };
@@ -100,10 +103,19 @@ const PROHIBITED: Clause = Clause {
         not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::prohibits,
+    fits: |config| {
+        fits::prohibits(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: |cx| prohibited(cx, Fault::Silent),
 };
+
+/// The card that goes down is no other line's.
+fn prohibits_by_card(config: &Config) -> Fit {
+    fits::prohibits(config)?;
+    fits::own_cards(config)
+}
 
 fn prohibited(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
     let inside = inside(&cx.config);
@@ -127,7 +139,10 @@ static CLIENT_TOLD: Clause = Clause {
     method: "As for `dead.prohibit`, but that TCP must be reset and UDP told by an ICMP error.",
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[TWO_LINES_RESET],
-    fits: fits::resets,
+    fits: |config| {
+        fits::resets(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: |cx| {
         told(cx, Fault::Silent, &|flow| match flow.protocol {
@@ -335,6 +350,7 @@ static RELEASED: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[THREE_LINES_RELEASE, TWO_LINES_RELEASE_AFTER],
     fits: |config| {
+        fits::silence_is_found(config)?;
         fits::several_lines_share(config)?;
         needs(
             config.established == Established::Release

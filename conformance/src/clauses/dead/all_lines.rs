@@ -28,7 +28,10 @@ pub(super) static ALL_LINES: Clause = Clause {
         while the others are dead, and they after it.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::always,
+    fits: |config| {
+        fits::silence_is_found(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::None,
     judge: all_lines,
 };

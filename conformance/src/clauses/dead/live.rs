@@ -28,7 +28,12 @@ pub(super) static OTHERS_UNTOUCHED: Clause = Clause {
         no connection may change line or source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, THREE_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)?;
+        fits::own_cards(config)?;
+        fits::described_addresses(config)
+    },
     tests: Tests::None,
     judge: others_untouched,
 };
@@ -115,7 +120,10 @@ pub(super) static NO_WAIT: Clause = Clause {
         none by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: no_wait,
 };

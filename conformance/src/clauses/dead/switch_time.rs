@@ -24,7 +24,10 @@ pub(super) static SWITCH_TIME: Clause = Clause {
         first packet's clock.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: switch_time,
 };

@@ -23,7 +23,10 @@ pub(super) static INTERVAL: Clause = Clause {
         the line in the time that the contract gives.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::no_targets,
+    fits: |config| {
+        fits::no_targets(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: interval,
 };

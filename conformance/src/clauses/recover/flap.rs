@@ -22,7 +22,10 @@ pub(super) static FLAP: Clause = Clause {
         packet that leaves must have its line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: flap,
 };

@@ -28,6 +28,7 @@ pub(in crate::clauses) static ROUTE_GET: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
+        fits::own_networks(config)?;
         fits::described_gateways(config)?;
         fits::described_addresses(config)
     },

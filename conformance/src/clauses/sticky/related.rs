@@ -83,7 +83,10 @@ pub(in crate::clauses) static AFTER_CLOSE: Clause = Clause {
         by a second line or with a second source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: after_close,
 };

@@ -35,7 +35,7 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let plan = selection::plan(&selected, &given);
     let misfits = selection::misfits(&selected, &given);
     if plan.is_empty() {
-        return Err(Error::Nothing(asked.configs.join(", ")));
+        return Err(Error::Nothing(why_nothing(&asked.configs, &misfits)));
     }
     let seed = asked
         .seed
@@ -111,6 +111,17 @@ fn jobs(
         pause,
     };
     plan.into_iter().map(job).collect()
+}
+
+/// The configurations that no clause fits, and why, where that is the same for all clauses.
+fn why_nothing(configs: &[String], misfits: &[Misfit]) -> String {
+    let names = configs.join(", ");
+    match misfits {
+        [first, others @ ..] if others.iter().all(|other| other.why == first.why) => {
+            format!("{names} ({})", first.why)
+        }
+        _ => names,
+    }
 }
 
 /// All records in the order of the list of clauses.

@@ -29,7 +29,7 @@ pub struct Clause {
     /// The configurations of the suite's own that it runs with.
     pub configurations: &'static [Builtin],
     /// Whether it says anything about a described configuration: asked for each `-c FILE`.
-    pub fits: fn(&Config) -> bool,
+    pub fits: fn(&Config) -> Fit,
     /// How many statistical tests it makes with one configuration.
     pub tests: Tests,
     /// Judges it, in a worker of its own.
@@ -49,6 +49,9 @@ impl Clause {
         self.how_to.join(", ")
     }
 }
+
+/// Whether a clause says anything about a described configuration; if not, what it needs.
+pub type Fit = Result<(), &'static str>;
 
 /// What a clause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

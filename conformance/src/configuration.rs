@@ -73,10 +73,28 @@ pub const ELEVEN_TO_FORTY_FIVE: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/eleven-to-forty-five.toml"),
 };
 
+/// Four lines of equal weight.
+pub const FOUR_LINES: Builtin = Builtin {
+    name: "four-lines",
+    toml: include_str!("../../fixtures/configs/four-lines.toml"),
+};
+
 /// Five lines of weights 5, 4, 3, 2 and 1.
 pub const FIVE_LINES: Builtin = Builtin {
     name: "five-lines",
     toml: include_str!("../../fixtures/configs/five-lines.toml"),
+};
+
+/// Six lines of weights 3, 3, 2, 2, 1 and 1.
+pub const SIX_LINES: Builtin = Builtin {
+    name: "six-lines",
+    toml: include_str!("../../fixtures/configs/six-lines.toml"),
+};
+
+/// Seven lines of weights 4, and 1 for the others.
+pub const SEVEN_LINES: Builtin = Builtin {
+    name: "seven-lines",
+    toml: include_str!("../../fixtures/configs/seven-lines.toml"),
 };
 
 /// Eight lines of weights 3, 2, and 1 for the others.
@@ -122,7 +140,10 @@ pub const BUILTIN: &[Builtin] = &[
     TWO_LINES_TARGETS,
     FOUR_HUNDRED,
     ELEVEN_TO_FORTY_FIVE,
+    FOUR_LINES,
     FIVE_LINES,
+    SIX_LINES,
+    SEVEN_LINES,
     EIGHT_LINES,
     CONNECTION,
     BACKUP,

@@ -90,6 +90,14 @@ impl Events {
         self.kept.push(Event { at, what, mark });
     }
 
+    /// Says that the clause waits for something from now on, so long at most: the orchestrator does not
+    /// take that for a clause that hangs.
+    pub fn wait(&mut self, at_most: Duration) {
+        (self.send)(&Message::Waiting {
+            ms: u64::try_from(at_most.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
     /// Says how far the present phase has come, from 0 to 1; not kept.
     pub fn progress(&mut self, text: impl Into<String>, fraction: f64) {
         let fraction = Some(fraction.clamp(0.0, 1.0));

@@ -129,6 +129,11 @@ pub enum Message {
         /// How far it has come, where that is known.
         fraction: Option<f64>,
     },
+    /// It waits for something, or lets time pass.
+    Waiting {
+        /// So long at most.
+        ms: u64,
+    },
     /// The clause went wrong and its lab is held until a line is written to the worker.
     Paused {
         /// How its hosts are entered, the router first.

@@ -1,18 +1,21 @@
 //! Starts a worker process for each job, so many at a time, and hears what they say.
 //!
-//! A worker's standard input is a pipe that nothing is written to: it ends when this process
-//! does, and then so does the worker. The sandbox asks for the kernel's parent death signal too,
+//! A worker's standard input is a pipe that ends when this process does, and then so does the
+//! worker; only leave to go on after a pause, and that it has been enough, are written to it. The sandbox asks for the kernel's parent death signal too,
 //! which comes when the thread ends that started it, so each is started and awaited by one thread.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, BufReader};
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bundle;
 use crate::clauses;
+use crate::events::Event;
 use crate::job::{Job, Message};
 use crate::judgement::Judgement;
 use crate::pause;
@@ -20,8 +23,12 @@ use crate::process::{self, MYSELF, Output};
 use crate::report::Record;
 use crate::worker;
 
-/// How long a clause may take. They take seconds; this ends one that hangs.
+/// How long a clause may take beside what it waits for. They take seconds; this ends one that hangs.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a worker that is told that it has been enough may take to say what it has: as long as a
+/// command of the applier, and some.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// How long a worker that has said its last word may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -112,10 +119,11 @@ fn watch(job: &Job, since: Instant, hear: &mut impl FnMut(Message)) -> Result<Re
         .stderr(stderr.stdio()?)
         .spawn()?;
     let said = listen(child.stdout.take().expect("piped"));
-    let mut doing = "starting".to_owned();
-    let mut held = Duration::ZERO;
+    let mut log = Log::new(since);
+    let mut limit = Limit::default();
+    let mut enough = None;
     let reason = loop {
-        match said.recv_timeout((LIMIT + held).saturating_sub(since.elapsed())) {
+        match said.recv_timeout(limit.at().saturating_sub(since.elapsed())) {
             Ok(Message::Finished { record }) => {
                 end(&mut child, GRACE)?;
                 return Ok(*record);
@@ -128,32 +136,103 @@ fn watch(job: &Job, since: Instant, hear: &mut impl FnMut(Message)) -> Result<Re
                     user,
                     worker,
                 });
-                held += pause::until_enter(&mut child)?;
+                limit.prolong(pause::until_enter(&mut child)?);
             }
+            Ok(Message::Waiting { ms }) => limit.wait(Duration::from_millis(ms)),
             Ok(message) => {
                 if let Message::Progress { text, .. } = &message {
-                    doing.clone_from(text);
+                    log.note(text);
                 }
                 hear(message);
             }
             Err(RecvTimeoutError::Timeout) => {
-                break format!(
-                    "it had not ended after {} s, at \"{doing}\": the machine may be starved",
-                    LIMIT.as_secs()
-                );
+                if let Some(reason) = enough {
+                    break reason;
+                }
+                let reason = format!("{limit}, at \"{}\"", log.last);
+                if let Some(worker) = &mut child.stdin {
+                    writeln!(worker, "{reason}")?;
+                }
+                limit.prolong(LAST_WORDS);
+                enough = Some(reason);
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let ending = process::wait(&mut child, GRACE)?.map(process::ending);
                 let ending = ending.unwrap_or_else(|| "fell silent".to_owned());
-                break format!("its worker {ending} before the verdict, at \"{doing}\"");
+                break format!(
+                    "its worker {ending} before the verdict, at \"{}\"",
+                    log.last
+                );
             }
         }
     };
     end(&mut child, Duration::ZERO)?;
+    log.lines.push(stderr.tail());
     Err(Lost {
         reason,
-        detail: stderr.tail(),
+        detail: log.lines.join("\n"),
     })
+}
+
+/// Until when a worker may say nothing of its end, from its start.
+#[derive(Debug, Default)]
+struct Limit {
+    /// What all its waits together may take.
+    waits: Duration,
+    /// What it was held up, and what it is given to come to an end.
+    more: Duration,
+}
+
+impl Limit {
+    fn at(&self) -> Duration {
+        LIMIT + self.waits + self.more
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        self.waits = self.waits.saturating_add(at_most);
+    }
+
+    fn prolong(&mut self, by: Duration) {
+        self.more = self.more.saturating_add(by);
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "it had not ended {} s after the {} s that all it waits for may take",
+            LIMIT.as_secs(),
+            self.waits.as_secs()
+        )
+    }
+}
+
+/// What a worker said that it does.
+struct Log {
+    since: Instant,
+    lines: Vec<String>,
+    last: String,
+}
+
+impl Log {
+    fn new(since: Instant) -> Self {
+        Log {
+            since,
+            lines: Vec::new(),
+            last: "starting".to_owned(),
+        }
+    }
+
+    fn note(&mut self, what: &str) {
+        what.clone_into(&mut self.last);
+        let event = Event {
+            at: self.since.elapsed(),
+            what: what.to_owned(),
+            mark: None,
+        };
+        self.lines.push(event.to_string());
+    }
 }
 
 /// Waits a little for a worker's end, then brings it about.
@@ -200,14 +279,31 @@ impl Lost {
     fn record(self, job: &Job, since: Instant) -> Record {
         let clause = clauses::find(&job.clause).expect("jobs are made of clauses");
         let judgement = Judgement::inconclusive(self.reason);
-        Record::new(clause, &job.configuration, judgement, since.elapsed())
-            .with_detail(Some(self.detail))
+        let mut record = Record::new(clause, &job.configuration, judgement, since.elapsed())
+            .with_detail(Some(self.detail));
+        // What the worker had taken down is gone with it.
+        bundle::keep(&job.keep, None, &mut record, &job.toml, &job.repeat());
+        record
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_clause_waits_for_is_not_taken_for_a_clause_that_hangs() {
+        let mut limit = Limit::default();
+        assert_eq!(limit.at(), LIMIT);
+        limit.wait(Duration::from_secs(42));
+        limit.wait(Duration::from_secs(42));
+        limit.prolong(Duration::from_secs(7));
+        assert_eq!(limit.at(), LIMIT + Duration::from_secs(91));
+        assert_eq!(
+            limit.to_string(),
+            "it had not ended 120 s after the 84 s that all it waits for may take"
+        );
+    }
 
     #[test]
     fn stray_lines_are_passed_over() {

@@ -6,6 +6,7 @@ use crate::clause::Clause;
 use crate::clauses;
 use crate::configuration::Configuration;
 use crate::judge;
+use crate::scene;
 
 /// A pattern that selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,7 +97,7 @@ fn nearest<'a>(asked: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str
 }
 
 /// Each clause with each configuration that it runs with: the suite's own, or of the given ones
-/// those that it fits.
+/// those that it fits; the others are [`misfits`].
 #[must_use]
 pub fn plan(
     clauses: &[&'static Clause],
@@ -109,11 +110,43 @@ pub fn plan(
                 plan.push((clause, Configuration::builtin(builtin)));
             }
         } else {
-            let fitting = given.iter().filter(|given| (clause.fits)(&given.config));
+            let fitting = given.iter().filter(|given| fit(clause, given).is_ok());
             plan.extend(fitting.map(|given| (clause, given.clone())));
         }
     }
     plan
+}
+
+/// A clause that says nothing about a configuration that was given.
+#[derive(Debug, Clone)]
+pub struct Misfit {
+    /// The clause.
+    pub clause: &'static Clause,
+    /// The configuration.
+    pub with: Configuration,
+    /// Why, as a sentence.
+    pub why: String,
+}
+
+/// Each clause with each of the given configurations that it does not fit: what [`plan`] leaves out.
+#[must_use]
+pub fn misfits(clauses: &[&'static Clause], given: &[Configuration]) -> Vec<Misfit> {
+    let misfit = |clause: &'static Clause, with: &Configuration| {
+        let why = fit(clause, with).err()?;
+        let with = with.clone();
+        Some(Misfit { clause, with, why })
+    };
+    let each = clauses.iter();
+    each.flat_map(|&clause| given.iter().filter_map(move |with| misfit(clause, with)))
+        .collect()
+}
+
+/// Whether the clause says anything about the configuration; if not, why, as a sentence.
+fn fit(clause: &Clause, with: &Configuration) -> Result<(), String> {
+    scene::can_be_built(&with.config)
+        .map_err(|why| format!("the lab cannot be like this configuration: {why}"))?;
+    (clause.fits)(&with.config)
+        .map_err(|what| format!("the configuration does not fit: it needs {what}"))
 }
 
 /// The level of each statistical test in a run of this plan: shared out among its tests, and
@@ -131,7 +164,10 @@ pub fn level(plan: &[(&'static Clause, Configuration)]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use multiwan::config::Config;
+
     use super::*;
+    use crate::configuration::TWO_LINES;
 
     #[test]
     fn likest_names_come_first_and_strangers_not_at_all() {
@@ -160,6 +196,43 @@ mod tests {
         let area = clauses::find(all[0]).unwrap().area();
         assert_eq!(ids(&[area]), ids(&[&format!("{area}.*")]));
         assert_eq!(ids(&["core"]).len(), clauses::CORE.len());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_and_told() {
+        let given = [Configuration::builtin(&TWO_LINES)];
+        let clauses = select(&["spread".to_owned()]).unwrap();
+        let planned: Vec<_> = plan(&clauses, &given)
+            .iter()
+            .map(|(one, _)| one.id)
+            .collect();
+        let misfits = misfits(&clauses, &given);
+        assert!(planned.contains(&"spread.even") && planned.len() > 1);
+        assert_eq!(planned.len() + misfits.len(), clauses.len());
+        let weighted = misfits
+            .iter()
+            .find(|one| one.clause.id == "spread.weighted");
+        assert_eq!(
+            weighted.unwrap().why,
+            "the configuration does not fit: it needs two lines of unequal weight"
+        );
+    }
+
+    #[test]
+    fn what_the_lab_cannot_be_like_fits_no_clause() {
+        let lan = "[[lan]]\ninterface = \"eth9\"\naddress = \"10.9.0.1/24\"\n";
+        let mut two_lans = Configuration::builtin(&TWO_LINES);
+        let toml = two_lans.toml.replace("[lan]", &format!("{lan}[[lan]]"));
+        two_lans.config = Config::parse(&toml, "two-lans.toml").unwrap();
+        let clauses: Vec<_> = clauses::all().collect();
+        assert!(plan(&clauses, &[two_lans.clone()]).is_empty());
+        let misfits = misfits(&clauses, &[two_lans]);
+        assert_eq!(misfits.len(), clauses.len());
+        assert!(
+            misfits[0].why.ends_with("the lab has one LAN"),
+            "{}",
+            misfits[0].why
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::events::Events;
 use crate::evidence::{Evidence, Pause};
 use crate::job::{Job, Message};
 use crate::judgement::{Judgement, Trouble};
+use crate::last_words;
 use crate::report::Record;
 use crate::timeline::Timeline;
 
@@ -63,13 +64,18 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// The orchestrator holds the other end of standard input and writes nothing but a line for each
-/// pause that is over: its end is the orchestrator's, however that came. The parent death signal
-/// alone would not do: one that is asked for after the parent's death never comes.
+/// The orchestrator holds the other end of standard input and writes nothing but an empty line for
+/// each pause that is over, and why it has been enough: its end is the orchestrator's, however that
+/// came. The parent death signal alone would not do: one that is asked for after the parent's death
+/// never comes.
 fn heed_the_orchestrator(leave: &Sender<()>) {
-    for _ in io::stdin().lines().map_while(Result::ok) {
-        // Nobody waits for it when no lab is held.
-        let _ = leave.send(());
+    for line in io::stdin().lines().map_while(Result::ok) {
+        if line.is_empty() {
+            // Nobody waits for it when no lab is held.
+            let _ = leave.send(());
+        } else {
+            last_words::ask_for(line);
+        }
     }
     std::process::exit(1);
 }
@@ -110,24 +116,20 @@ fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Record {
         Record::new(clause, &job.configuration, judgement, since.elapsed()).with_detail(detail);
     record.timelines = told.timelines;
     if let (true, Ok(scratch)) = (bad, &scratch) {
-        keep(job, &scratch.path().join(KEPT), &mut record);
+        let taken = scratch.path().join(KEPT);
+        bundle::keep(
+            &job.keep,
+            Some(&taken),
+            &mut record,
+            &job.toml,
+            &job.repeat(),
+        );
     }
     record
 }
 
 /// Below the scratch directory, what is kept if the clause goes wrong.
 const KEPT: &str = "kept";
-
-/// Keeps what was taken of a clause that went wrong, and says where, or why not.
-fn keep(job: &Job, taken: &Path, record: &mut Record) {
-    match bundle::store(&job.keep, taken, record, &job.toml, &job.repeat()) {
-        Ok(folder) => record.kept = folder,
-        Err(error) => {
-            let detail = record.detail.get_or_insert_default();
-            detail.push_str(&format!("\nnothing could be kept: {error}"));
-        }
-    }
-}
 
 /// What a clause leaves behind, whether it comes to a judgement or not.
 #[derive(Default)]

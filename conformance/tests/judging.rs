@@ -34,8 +34,14 @@ fn applier(features: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// The first clause that decides for any applier, with one configuration.
+/// The first clause that decides for any applier, with one configuration; nothing is kept.
 fn run(applier: &Path) -> Command {
+    let mut command = judge(applier);
+    command.arg("--no-keep");
+    command
+}
+
+fn judge(applier: &Path) -> Command {
     let listed = Command::new(BINARY)
         .args(["list", "--json"])
         .output()
@@ -48,7 +54,7 @@ fn run(applier: &Path) -> Command {
     let mut command = Command::new(BINARY);
     command.arg("run").arg("--applier").arg(applier);
     command.args(["--only", clause["id"].as_str().unwrap(), "--seed", "7"]);
-    command.args(["-c", clause["configs"][0].as_str().unwrap(), "--no-keep"]);
+    command.args(["-c", clause["configs"][0].as_str().unwrap()]);
     command
 }
 
@@ -138,6 +144,61 @@ fn a_worker_that_dies_is_inconclusive_and_with_strict_a_failure() {
         run(&path).arg("--strict").output().unwrap().status.code(),
         Some(1)
     );
+}
+
+#[test]
+fn what_is_known_of_a_worker_that_dies_is_kept() {
+    let (folder, path) = applier("kill -9 $PPID; sleep 60");
+    let kept = folder.path().join("kept");
+    let mut run = judge(&path);
+    let output = run.arg("--keep").arg(&kept).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", show(&output));
+    let folders: Vec<_> = fs::read_dir(kept).unwrap().collect();
+    let [Ok(of_clause)] = &folders[..] else {
+        panic!("one folder: {folders:?}");
+    };
+    for file in ["multiwan.toml", "repeat.txt", "record.json", "events.txt"] {
+        assert!(of_clause.path().join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_skipped_with_its_reason_and_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lines, report) = (
+        folder.path().join("line.toml"),
+        folder.path().join("report.json"),
+    );
+    let line = "name = \"dsl\"\ninterface = \"eth1\"\naddress = \"198.51.100.2/24\"\n\
+        gateway = \"198.51.100.1\"\n";
+    let lan = "interface = \"eth0\"\naddress = \"192.0.2.1/24\"\n";
+    fs::write(&lines, format!("[lan]\n{lan}\n[[line]]\n{line}")).unwrap();
+    let output = Command::new(BINARY)
+        .args(["run", "--strict", "--no-keep", "--only", "setup.layout"])
+        .args(["--only", "spread.even", "-c"])
+        .arg(&lines)
+        .arg("--json")
+        .arg(&report)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", show(&output));
+    let report: Value = serde_json::from_reader(File::open(report).unwrap()).unwrap();
+    let [layout, even] = &report["clauses"].as_array().unwrap()[..] else {
+        panic!("two clauses: {report}");
+    };
+    assert_eq!(
+        (&layout["status"], &layout["fits"]),
+        (&"passed".into(), &true.into())
+    );
+    assert_eq!(
+        (&even["status"], &even["fits"]),
+        (&"skipped".into(), &false.into())
+    );
+    assert_eq!(
+        even["reason"],
+        "the configuration does not fit: it needs two lines or more"
+    );
+    assert_eq!(report["skipped"], 1);
 }
 
 /// The applier holds a pipe open; its end is read here, where the applier's process number is

@@ -25,7 +25,8 @@ const SOURCE_NAT: i32 = 100;
 
 impl Lab {
     /// Makes the router a plain one with a single line, as people have it who then get a second: the
-    /// LAN, the line, a default route in main, forwarding, and `snat` in a table `ip plain`.
+    /// LAN, the line, a default route in main, forwarding, and `snat` in a table `ip plain`. A line
+    /// with a lease has its address and the route by it already.
     ///
     /// # Errors
     ///
@@ -34,13 +35,16 @@ impl Lab {
         let lan = self.topology.lan.router;
         let described = &self.topology.lines[line];
         let (lan_card, card) = (self.lan_card.index, self.modems[line].router_card.index);
-        self.router.change([
+        let mut changes = vec![
             host::up(lan_card),
             host::address(lan_card, lan),
             host::up(card),
-            host::address(card, described.router),
-            host::route(Ipv4Net::default(), described.gateway),
-        ])?;
+        ];
+        if described.point_to_point || !self.modems[line].leased {
+            changes.push(host::address(card, described.router));
+            changes.push(host::route(Ipv4Net::default(), described.gateway));
+        }
+        self.router.change(changes)?;
         let mut chain = Chain::base(
             "postrouting",
             Base::new(Kind::Nat, Hook::Postrouting, SOURCE_NAT),

@@ -145,8 +145,12 @@ impl Topology {
         (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2))
     }
 
+    /// Whether there can be such a lab.
+    ///
+    /// # Errors
+    ///
     /// Says what cannot be built.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub fn check(&self) -> Result<(), Error> {
         let refuse = |why: String| Err(Error::Topology(why));
         if self.lines.is_empty() || self.lines.len() > 60 {
             return refuse(format!("{} lines; 1 to 60 can be built", self.lines.len()));

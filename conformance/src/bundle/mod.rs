@@ -76,14 +76,28 @@ fn said(cx: &Context, daemon: Option<&Keepalive>) -> String {
     said
 }
 
-/// Puts what was taken where it stays, with the record and how to repeat it; the folder.
-///
-/// # Errors
-///
-/// If it cannot be written there.
-pub fn store(
+/// Keeps what was taken of a clause that went wrong, if anything could be, with the record and how to
+/// repeat it; the record then says where, or why not.
+pub fn keep(
     keep: &Keep,
-    taken: &Path,
+    taken: Option<&Path>,
+    record: &mut Record,
+    configuration: &str,
+    repeat: &str,
+) {
+    match store(keep, taken, record, configuration, repeat) {
+        Ok(folder) => record.kept = folder,
+        Err(error) => {
+            let detail = record.detail.get_or_insert_default();
+            detail.push_str(&format!("\nnothing could be kept: {error}"));
+        }
+    }
+}
+
+/// Puts it where it stays; the folder.
+fn store(
+    keep: &Keep,
+    taken: Option<&Path>,
     record: &Record,
     configuration: &str,
     repeat: &str,
@@ -100,7 +114,7 @@ pub fn store(
             .tempdir_in(parent)?
             .keep(),
     };
-    for entry in fs::read_dir(taken).into_iter().flatten() {
+    for entry in taken.map(fs::read_dir).into_iter().flatten().flatten() {
         let entry = entry?;
         fs::copy(entry.path(), folder.join(entry.file_name()))?;
     }
@@ -170,7 +184,7 @@ mod tests {
         let store = || {
             store(
                 &keep,
-                &taken,
+                Some(&taken),
                 &record,
                 "[lan]\n",
                 "multiwan-conformance run",

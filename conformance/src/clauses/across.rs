@@ -4,8 +4,8 @@
 use multiwan_lab::traffic::FlowId;
 use toml::Value;
 
+use super::fits;
 use super::others::Found;
-use super::several_lines_share;
 use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{THREE_LINES, TWO_LINES};
@@ -33,7 +33,7 @@ static REAPPLY: Clause = Clause {
         source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: reapply,
 };
@@ -68,7 +68,7 @@ static ACROSS_FIRST_APPLY: Clause = Clause {
         keepalive starts. Every connection must be answered, and none may change line or source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: across_first_apply,
 };
@@ -102,7 +102,7 @@ static ACROSS_RELOAD: Clause = Clause {
         connections must use every line.",
     needs: &[Need::Settings, Need::Claimed(Feature::Reload)],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: across_reload,
 };
@@ -150,7 +150,7 @@ static ACROSS_LINE_ADDED: Clause = Clause {
         line's connections neither, may leave with a source that is not its line's.",
     needs: &[Need::Settings, Need::Claimed(Feature::Reload)],
     configurations: &[THREE_LINES],
-    fits: |config| several_lines_share(config) && config.lines.len() > 2,
+    fits: fits::more_than_two_share,
     tests: Tests::None,
     judge: across_line_added,
 };

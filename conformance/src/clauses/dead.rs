@@ -9,7 +9,7 @@ mod switch_time;
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Origin};
 
-use super::several_lines_share;
+use super::fits;
 use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{BACKUP, FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
@@ -43,7 +43,7 @@ static CARRIER: Clause = Clause {
         dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Carrier),
 };
@@ -60,7 +60,10 @@ static SILENT: Clause = Clause {
         answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Silent),
 };
@@ -76,7 +79,10 @@ static ADMIN_DOWN: Clause = Clause {
         may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::AdminDown),
 };
@@ -94,7 +100,7 @@ static UPSTREAM: Clause = Clause {
         line.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
-    fits: |config| several_lines_share(config) && !config.keepalive.targets.is_empty(),
+    fits: fits::targets,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Upstream),
 };
@@ -129,7 +135,10 @@ static RECONNECT: Clause = Clause {
         each must be answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: reconnect,
 };
@@ -179,8 +188,8 @@ static BACKUP_LINE: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Backup)],
     configurations: &[BACKUP],
     fits: |config| {
-        let backups = config.lines.iter().filter(|line| line.backup).count();
-        backups > 0 && backups < config.lines.len()
+        fits::backup_and_other(config)?;
+        fits::silence_is_found(config)
     },
     tests: Tests::None,
     judge: backup,

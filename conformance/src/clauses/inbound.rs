@@ -7,6 +7,7 @@ use multiwan_kernel::nft::{
 };
 use multiwan_lab::traffic::{FlowId, Protocol};
 
+use super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::FOUR_TO_ONE;
 use crate::context::Context;
@@ -26,7 +27,7 @@ static ROUTER: Clause = Clause {
         address.",
     needs: &[Need::Settings, Need::Claimed(Feature::Inbound)],
     configurations: &[FOUR_TO_ONE],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: router,
 };
@@ -70,7 +71,7 @@ static FORWARDED: Clause = Clause {
         answered, and every packet of the answers must leave by that line with its address.",
     needs: &[Need::Settings, Need::Claimed(Feature::Inbound)],
     configurations: &[FOUR_TO_ONE],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: forwarded,
 };

@@ -7,8 +7,8 @@ use std::time::Instant;
 use multiwan_lab::Fault;
 
 use super::dead::milliseconds;
+use super::fits;
 use super::sticky::count_unanswered;
-use super::{first_is_point_to_point, several_lines_share};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{POINT_TO_POINT, TWO_LINES};
 use crate::context::Context;
@@ -35,7 +35,7 @@ static NO_ECHO: Clause = Clause {
         answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: no_echo,
 };
@@ -57,7 +57,10 @@ static MAC_CHANGE: Clause = Clause {
         ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::all_share(config)?;
+        fits::have_arp(config)
+    },
     tests: Tests::None,
     judge: mac_change,
 };
@@ -88,7 +91,10 @@ static ARP_PROBE: Clause = Clause {
         must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::all_share(config)?;
+        fits::have_arp(config)
+    },
     tests: Tests::None,
     judge: arp_probe,
 };
@@ -122,7 +128,7 @@ static SLOW_GATEWAY: Clause = Clause {
         opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: slow_gateway,
 };
@@ -145,7 +151,10 @@ static BOUND: Clause = Clause {
         keepalive after it, no packet for that gateway may leave by another line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::None,
     judge: bound,
 };
@@ -185,7 +194,7 @@ static NO_ARP: Clause = Clause {
         are opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[POINT_TO_POINT],
-    fits: |config| several_lines_share(config) && first_is_point_to_point(config),
+    fits: fits::first_is_point_to_point,
     tests: Tests::None,
     judge: no_arp,
 };
@@ -213,6 +222,7 @@ fn stays_alive(
     const BATCH: usize = 64;
     // As long as an applier may take to call a line dead.
     let long = scene.cx.deadlines.honoured;
+    scene.cx.events.wait(long);
     let began = Instant::now();
     let mut connections = 0;
     let mut unanswered = 0;

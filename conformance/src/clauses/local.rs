@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
-use super::several_lines_share;
+use super::fits;
 use super::sticky::Moved;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
@@ -26,7 +26,7 @@ static UNBOUND: Clause = Clause {
         leaves by; the lines' counts are tested by the exact binomial test.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: unbound,
 };
@@ -56,7 +56,7 @@ static BOUND: Clause = Clause {
         address it has.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: bound,
 };
@@ -89,7 +89,10 @@ static BOUND_DEAD: Clause = Clause {
         packet may leave by another line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: bound_dead,
 };
@@ -130,7 +133,7 @@ static SOURCE: Clause = Clause {
         that it leaves by.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::own_networks,
     tests: Tests::None,
     judge: source,
 };
@@ -178,7 +181,7 @@ static STICKY: Clause = Clause {
         source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: sticky,
 };

@@ -3,6 +3,7 @@
 mod across;
 mod core;
 mod dead;
+mod fits;
 mod inbound;
 mod keepalive;
 mod lan;
@@ -18,10 +19,7 @@ mod sticky;
 mod throughput;
 mod told;
 
-use multiwan::config::Config;
-
 use crate::clause::Clause;
-use crate::scene::is_point_to_point;
 
 pub use self::core::{CORE, is_core};
 
@@ -44,23 +42,6 @@ pub const AREAS: &[&[&Clause]] = &[
     safety::CLAUSES,
     lan::CLAUSES,
 ];
-
-/// Whether there are several lines and all of them get new connections: a backup line waits.
-fn several_lines_share(config: &Config) -> bool {
-    config.lines.len() > 1 && !config.lines.iter().any(|line| line.backup)
-}
-
-/// Whether the first line has neither ARP nor a gateway.
-fn first_is_point_to_point(config: &Config) -> bool {
-    config.lines.first().is_some_and(is_point_to_point)
-}
-
-/// Whether another line is on the first one's card.
-fn shares_first_card(config: &Config) -> bool {
-    let card = config.lines.first().map(|line| &line.interface);
-    let on_it = |line: &&multiwan::config::Line| Some(&line.interface) == card;
-    config.lines.iter().filter(on_it).count() > 1
-}
 
 /// Every clause.
 pub fn all() -> impl Iterator<Item = &'static Clause> {
@@ -112,8 +93,9 @@ mod tests {
             );
             for builtin in clause.configurations {
                 let configuration = Configuration::builtin(builtin);
-                assert!(
+                assert_eq!(
                     (clause.fits)(&configuration.config),
+                    Ok(()),
                     "{} {}",
                     clause.id,
                     builtin.name

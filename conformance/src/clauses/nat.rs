@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 
 use multiwan_lab::Fault;
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
@@ -49,7 +49,10 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
         packet that leaves a line must be that line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: no_foreign_source,
 };

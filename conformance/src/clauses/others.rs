@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use ipnet::Ipv4Net;
 use multiwan_kernel::nft::Netfilter;
 
+use super::fits;
 use super::setup::Held;
-use super::several_lines_share;
 use super::sticky::{Moved, count_unanswered};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
@@ -35,7 +35,11 @@ static LEFTOVERS: Clause = Clause {
         connections must use every line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::all_share(config)?;
+        fits::own_cards(config)?;
+        fits::described_addresses(config)
+    },
     tests: Tests::None,
     judge: leftovers,
 };
@@ -83,7 +87,7 @@ static DEFAULT_IN_MAIN: Clause = Clause {
         one line and source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: default_in_main,
 };
@@ -120,7 +124,7 @@ static FOREIGN_KEPT: Clause = Clause {
         after a second one, and after `down` where there is one.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: foreign_kept,
 };
@@ -163,7 +167,10 @@ static ROLLBACK: Clause = Clause {
         must be as before it, and the connections of a plain router of one line must go on.",
     needs: &[Need::Settings, Need::Shipped],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_networks(config)
+    },
     tests: Tests::None,
     judge: rollback,
 };
@@ -201,7 +208,7 @@ static DOWN: Clause = Clause {
         may have left by it with another's source.",
     needs: &[Need::Settings, Need::Claimed(Feature::Down)],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: down,
 };

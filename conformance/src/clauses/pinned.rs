@@ -8,7 +8,7 @@ use multiwan::config::{Config, Pin};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Outcome, Protocol};
 
-use super::several_lines_share;
+use super::fits::{self, needs};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::PINS;
 use crate::context::Context;
@@ -29,9 +29,14 @@ static PINNED: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Pin)],
     configurations: &[PINS],
     fits: |config| {
-        several_lines_share(config)
-            && !config.pins.is_empty()
-            && config.pins.iter().all(|pin| can_be_met(pin, config))
+        fits::silence_is_found(config)?;
+        fits::several_lines_share(config)?;
+        needs(!config.pins.is_empty(), "pins")?;
+        needs(
+            config.pins.iter().all(|pin| can_be_met(pin, config)),
+            "pins of TCP or UDP that the lab's clients and servers (198.18.0.0/15, ports 1024 to \
+             32767) can meet",
+        )
     },
     tests: Tests::None,
     judge: pinned,
@@ -66,6 +71,7 @@ fn pinned(cx: &mut Context) -> Result<Judgement, Trouble> {
     let before = open(&mut scene, None)?;
     wrong.look(&scene, "before", &before, None);
     let honoured = scene.break_line(dies, Fault::Silent)? + scene.cx.deadlines.honoured;
+    scene.cx.events.wait(scene.cx.deadlines.honoured);
     scene.until_avoided(dies)?;
     let mut meanwhile = Vec::new();
     loop {

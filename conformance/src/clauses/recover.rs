@@ -6,12 +6,12 @@ mod unprobed;
 use multiwan_lab::Fault;
 
 use super::dead::milliseconds;
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES, TWO_LINES_TARGETS};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
-use crate::scene::Scene;
+use crate::scene::{Scene, is_point_to_point};
 
 pub(super) const CLAUSES: &[&Clause] = &[
     &KEEPALIVE,
@@ -31,12 +31,16 @@ static KEEPALIVE: Clause = Clause {
     promise: "A repaired line is noticed by the keepalive and gets its share of new connections \
         again.",
     method: "The first line's modem hangs until new connections avoid it, and is repaired without \
-        a word of its own: it does not ask for the router by ARP. In the time that the contract \
-        gives, new connections must use the line again; then distinct pairs are tested for \
+        a word of its own: it does not ask for the router by ARP. That its gateway has failed is not \
+        forgotten meanwhile, as the kernel does now and then where a machine has many neighbours. In \
+        the time that the contract gives, new connections must use the line again; then distinct pairs are tested for \
         each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Silent),
 };
@@ -52,7 +56,7 @@ static CARRIER: Clause = Clause {
         by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Carrier),
 };
@@ -68,7 +72,10 @@ static NO_ECHO: Clause = Clause {
         line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| {
         let mut scene = Scene::set(cx)?;
@@ -88,7 +95,7 @@ static UPSTREAM: Clause = Clause {
         of them ask twice more.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
-    fits: |config| several_lines_share(config) && !config.keepalive.targets.is_empty(),
+    fits: fits::targets,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Upstream),
 };
@@ -105,7 +112,10 @@ static ROUTES_RESTORED: Clause = Clause {
         of them ask twice more: all but the first packet go by the line's own table.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::AdminDown),
 };
@@ -122,7 +132,11 @@ static MAC_CHANGE: Clause = Clause {
         for each line's share by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)?;
+        fits::have_arp(config)
+    },
     tests: Tests::Shares(1),
     judge: |cx| {
         // What it announces while it hangs is not heard.
@@ -150,6 +164,10 @@ fn used_again_after(
     meanwhile: impl FnOnce(&mut Scene<'_>) -> Result<(), Trouble>,
 ) -> Result<Judgement, Trouble> {
     let (pairs, level) = (scene.cx.pairs(), scene.cx.level);
+    if fault == Fault::Silent && !is_point_to_point(&scene.cx.lines()[LINE]) {
+        // Where the kernel forgets that the gateway has failed, new connections try it themselves.
+        scene.lab.keep_gateway_entry(LINE)?;
+    }
     scene.break_line(LINE, fault)?;
     scene.until_avoided(LINE)?;
     if fault == Fault::Carrier {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
-use super::shares_first_card;
+use super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{BACKUP, SHARED_CARD, TWO_LINES};
 use crate::context::Context;
@@ -25,7 +25,7 @@ static SPOOFED_SOURCE: Clause = Clause {
         line's own address, to two clients and to a service of the router. None may arrive.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: spoofed_source,
 };
@@ -41,7 +41,7 @@ static SHARED_CARD_CLAUSE: Clause = Clause {
         address, to two clients and to a service at each line's address. None may arrive.",
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],
-    fits: shares_first_card,
+    fits: fits::shares_first_card,
     tests: Tests::None,
     judge: spoofed_source,
 };
@@ -112,7 +112,7 @@ static RP_FILTER: Clause = Clause {
         with a source of another line's network must not reach a service of the router.",
     needs: &[Need::Settings, Need::Claimed(Feature::Backup)],
     configurations: &[BACKUP],
-    fits: |config| config.lines.iter().any(|line| line.backup) && config.lines.len() > 1,
+    fits: fits::backup_and_other,
     tests: Tests::None,
     judge: rp_filter,
 };

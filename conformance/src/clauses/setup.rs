@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
-use multiwan::config::Config;
+use multiwan::config::{Config, Line};
 use multiwan_lab::netlink::RouteNetlinkMessage as Message;
 use multiwan_lab::netlink::address::{AddressAttribute, AddressMessage};
 use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
@@ -18,11 +18,12 @@ use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMess
 use multiwan_lab::traffic::FlowId;
 use multiwan_lab::{Error, Host};
 
+use super::fits;
 use super::nat::foreign;
-use super::{first_is_point_to_point, several_lines_share, shares_first_card};
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, POINT_TO_POINT, TWO_LINES};
 use crate::context::Context;
+use crate::judge::expected as shares;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
 
@@ -48,7 +49,10 @@ static LAYOUT: Clause = Clause {
         and main must have no route with a gateway; what else is there is not judged.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: |config| config.lines.iter().all(|line| line.gateway.is_some()),
+    fits: |config| {
+        fits::described_gateways(config)?;
+        fits::own_networks(config)
+    },
     tests: Tests::None,
     judge: layout,
 };
@@ -87,7 +91,7 @@ static POINT_TO_POINT_CLAUSE: Clause = Clause {
         line's.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[POINT_TO_POINT],
-    fits: |config| several_lines_share(config) && first_is_point_to_point(config),
+    fits: fits::first_is_point_to_point,
     tests: Tests::Shares(1),
     judge: point_to_point,
 };
@@ -134,7 +138,7 @@ fn expected(config: &Config) -> Vec<String> {
         lines.push(connected(&lan.interface, lan.address));
     }
     let mut nexthops = Vec::new();
-    for line in &config.lines {
+    for (line, share) in config.lines.iter().zip(shares(&config.lines)) {
         let (Some(own), Some(gateway)) = (line.address, line.gateway) else {
             continue;
         };
@@ -149,18 +153,26 @@ fn expected(config: &Config) -> Vec<String> {
             own.addr()
         ));
         lines.push(format!("{table}: prohibit default metric 1"));
-        nexthops.push(format!(
-            " nexthop {gateway} {} {}",
-            line.interface, line.weight
-        ));
+        if share > 0.0 {
+            nexthops.push((gateway, line));
+        }
     }
-    nexthops.sort();
-    lines.push(format!(
-        "{}: default{}",
-        kernel.balance_table,
-        nexthops.concat()
-    ));
+    lines.push(balance(kernel.balance_table, &nexthops));
     lines
+}
+
+/// The route that new connections are spread by. What has one alternative is no multipath route: the
+/// kernel keeps and shows it as any other.
+fn balance(table: u32, nexthops: &[(Ipv4Addr, &Line)]) -> String {
+    if let [(gateway, line)] = nexthops {
+        return format!("{table}: default via {gateway} dev {}", line.interface);
+    }
+    let nexthop = |(gateway, line): &(Ipv4Addr, &Line)| {
+        format!(" nexthop {gateway} {} {}", line.interface, line.weight)
+    };
+    let mut nexthops: Vec<String> = nexthops.iter().map(nexthop).collect();
+    nexthops.sort();
+    format!("{table}: default{}", nexthops.concat())
 }
 
 fn rule(priority: u32, from: Option<Ipv4Net>, table: u32) -> String {
@@ -377,4 +389,43 @@ fn route_line<'a>(message: &Message, name: impl Fn(u32) -> &'a str) -> Option<(S
         nexthops.concat(),
     ];
     Some((line.concat(), via.is_some() || !nexthops.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::{BACKUP, Builtin, Configuration};
+
+    fn balance_of(config: &Config) -> Vec<String> {
+        let lines = expected(config).into_iter();
+        lines
+            .filter(|line| line.starts_with("222: default"))
+            .collect()
+    }
+
+    fn config(builtin: &Builtin) -> Config {
+        Configuration::builtin(builtin).config
+    }
+
+    #[test]
+    fn one_alternative_is_a_plain_route_and_several_are_nexthops() {
+        let mut config = config(&FOUR_TO_ONE);
+        assert_eq!(
+            balance_of(&config),
+            ["222: default nexthop 198.51.100.1 eth1 4 nexthop 203.0.113.1 eth2 1"]
+        );
+        config.lines.truncate(1);
+        assert_eq!(
+            balance_of(&config),
+            ["222: default via 198.51.100.1 dev eth1"]
+        );
+    }
+
+    #[test]
+    fn a_backup_line_is_none_of_them() {
+        let [balance] = &balance_of(&config(&BACKUP))[..] else {
+            panic!("one route");
+        };
+        assert_eq!(balance.matches("nexthop").count(), 2, "{balance}");
+    }
 }

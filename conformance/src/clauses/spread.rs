@@ -5,15 +5,15 @@ mod total_load;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use multiwan::config::{Config, Line, Spread};
+use multiwan::config::Line;
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{
-    CONNECTION, EIGHT_LINES, ELEVEN_TO_FORTY_FIVE, FIVE_LINES, FOUR_HUNDRED, FOUR_TO_ONE,
-    THREE_LINES, TWO_LINES,
+    CONNECTION, EIGHT_LINES, ELEVEN_TO_FORTY_FIVE, FIVE_LINES, FOUR_HUNDRED, FOUR_LINES,
+    FOUR_TO_ONE, SEVEN_LINES, SIX_LINES, THREE_LINES, TWO_LINES,
 };
 use crate::context::Context;
 use crate::judge::pairs_for;
@@ -45,7 +45,7 @@ static EVEN: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| several_lines_share(config) && config.lines.iter().all(|line| line.weight == 1),
+    fits: fits::equal_weights,
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -58,7 +58,7 @@ static WEIGHTED: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[FOUR_TO_ONE, ELEVEN_TO_FORTY_FIVE],
-    fits: |config| several_lines_share(config) && config.lines.iter().any(|line| line.weight > 1),
+    fits: fits::unequal_weights,
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -83,13 +83,21 @@ static N_LINES: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["1.3", "2.3", "2.3.3"],
     promise: "More than two lines get new connections in proportion to their weights.",
-    method: "With every line up, each of 200 clients opens one connection to each of many servers, TCP, \
-        UDP and ICMP echo by turns, with a new seed of the kernel's hash where it has one. Each must be \
-        answered. Each line's count is tested against its weight by the exact binomial test; the \
-        number of pairs finds a shift of 0.05 in a line's share with probability 0.999.",
+    method: "With every line up, each of 200 clients, or as many as the LAN has room for, opens one \
+        connection to each of many servers, TCP, UDP and ICMP echo by turns, with a new seed of the \
+        kernel's hash where it has one. Each must be answered. Each line's count is tested against \
+        its weight by the exact binomial test; the number of pairs finds a shift of 0.05 in a line's \
+        share with probability 0.999.",
     needs: &[Need::Settings],
-    configurations: &[THREE_LINES, FIVE_LINES, EIGHT_LINES],
-    fits: |config| several_lines_share(config) && config.lines.len() > 2,
+    configurations: &[
+        THREE_LINES,
+        FOUR_LINES,
+        FIVE_LINES,
+        SIX_LINES,
+        SEVEN_LINES,
+        EIGHT_LINES,
+    ],
+    fits: fits::more_than_two_share,
     tests: Tests::Shares(1),
     judge: by_weight_for_many,
 };
@@ -128,10 +136,7 @@ static WEIGHTS_REDUCED: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[FOUR_HUNDRED],
-    fits: |config| {
-        let weights: Vec<u16> = config.lines.iter().map(|line| line.weight).collect();
-        several_lines_share(config) && weights == [4, 1]
-    },
+    fits: fits::four_to_one,
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -145,7 +150,7 @@ static SINGLE_PAIR: Clause = Clause {
         ICMP echo by turns. Each must be answered, and all must leave by one line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: pairs_stay_together,
+    fits: fits::spread_by_pairs,
     tests: Tests::None,
     judge: |cx| stay_together(cx, 1, 300),
 };
@@ -160,14 +165,10 @@ static PAIR_AFFINITY: Clause = Clause {
         those of a pair must leave by one line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: pairs_stay_together,
+    fits: fits::spread_by_pairs,
     tests: Tests::None,
     judge: |cx| stay_together(cx, 200, 5),
 };
-
-fn pairs_stay_together(config: &Config) -> bool {
-    several_lines_share(config) && config.spread == Spread::Pair
-}
 
 fn stay_together(cx: &mut Context, pairs: usize, each: usize) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
@@ -211,7 +212,7 @@ static PER_CONNECTION: Clause = Clause {
         number of connections finds a shift of 0.05 in a line's share with probability 0.999.",
     needs: &[Need::Settings],
     configurations: &[CONNECTION],
-    fits: |config| several_lines_share(config) && config.spread == Spread::Connection,
+    fits: fits::spread_by_connections,
     tests: Tests::Shares(1),
     judge: per_connection,
 };
@@ -241,7 +242,10 @@ static SURVIVORS: Clause = Clause {
         before whoever shares its part out has heard of its death.",
     needs: &[Need::Settings],
     configurations: &[THREE_LINES],
-    fits: |config| several_lines_share(config) && config.lines.len() > 2,
+    fits: |config| {
+        fits::more_than_two_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::Shares(1),
     judge: survivors,
 };

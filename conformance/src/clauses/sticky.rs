@@ -6,7 +6,7 @@ mod soak;
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
 use crate::context::Context;
@@ -33,7 +33,7 @@ static EVERY_PACKET: Clause = Clause {
         none may leave by a second line or with a second source, and each request is answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: every_packet,
 };
@@ -83,7 +83,10 @@ static ACROSS_LINE_LOSS: Clause = Clause {
         live lines are answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: across_line_loss,
 };
@@ -97,7 +100,7 @@ fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut all = Vec::new();
     for fault in [Fault::Carrier, Fault::Silent] {
         let flows = scene.open(FLOWS)?;
-        let idle = scene.open(IDLE)?;
+        let idle = scene.open_idle(IDLE)?;
         let ledger = scene.traffic.ledger();
         let dead = |flow: &FlowId| ledger.line(*flow) == Some(DEAD);
         let (mut on_dead, mut on_live): (Vec<_>, Vec<_>) = flows.into_iter().partition(dead);
@@ -139,7 +142,7 @@ static ACROSS_RECOVERY: Clause = Clause {
         be answered, and no packet may leave by a second line or with a second source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: across_recovery,
 };

@@ -4,12 +4,12 @@ mod day_load;
 
 use std::time::Duration;
 
-use multiwan::config::{Config, Line};
+use multiwan::config::Line;
 use multiwan_lab::Rate;
 use multiwan_lab::traffic::{FlowId, SEGMENT};
 use toml::Value;
 
-use super::several_lines_share;
+use super::fits;
 use crate::carried::Carried;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
@@ -27,34 +27,32 @@ static SUM: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["1.1"],
     promise: "Two equal lines carry at least 1.9 times what one carries, while both have work.",
-    method: "Each line carries 20 Mbit/s. 400 connections of distinct pairs are opened; then those \
-        of the first line alone download 7,300 bytes each, and after that all at the same time. By \
+    method: "Each line carries 20 Mbit/s. 200 connections of distinct pairs are opened for each \
+        line; then those of the first line alone download 7,300 bytes each, and after that all at the same time. By \
         the times at which frames reached the clients, what all lines carried together while each \
         had work must be 0.95 times the number of lines times what the one carried alone (1.9 \
         times for two lines). If it is not, and lines with work paused for longer than their token \
         buckets make up for (100 ms), or a frame was lost, it is inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[TWO_LINES],
-    fits: |config| several_lines_share(config) && weights(config).all(|weight| weight == 1),
+    fits: fits::equal_weights,
     tests: Tests::None,
     judge: sum,
 };
 
-fn weights(config: &Config) -> impl Iterator<Item = u16> {
-    config.lines.iter().map(|line| line.weight)
-}
-
 fn sum(cx: &mut Context) -> Result<Judgement, Trouble> {
-    const FLOWS: usize = 400;
+    /// For each line: its bucket holds what 34 of them download.
+    const EACH: usize = 200;
     const BYTES: u32 = 5 * SEGMENT;
     /// No line carries more of its rate than that, but out of its bucket.
     const ABOVE: f64 = 1.02;
     let mut scene = Scene::rated(cx, |_| 20_000_000)?;
-    let by_line = scene.open_downloads(FLOWS)?;
+    let wanted = EACH * scene.cx.lines().len();
+    let by_line = scene.open_downloads(wanted)?;
     let flows = by_line.concat();
     let idle = by_line.iter().position(Vec::is_empty);
-    if flows.len() < FLOWS || idle.is_some() {
-        let judgement = unopened(&scene, FLOWS, &by_line);
+    if flows.len() < wanted || idle.is_some() {
+        let judgement = unopened(&scene, wanted, &by_line);
         return scene.verdict(judgement);
     }
     let lines: Vec<usize> = (0..by_line.len()).collect();
@@ -110,7 +108,7 @@ static WEIGHTED: Clause = Clause {
         inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[FOUR_TO_ONE],
-    fits: |config| several_lines_share(config) && weights(config).eq([4, 1]),
+    fits: fits::four_to_one,
     tests: Tests::Fixed(1),
     judge: weighted,
 };

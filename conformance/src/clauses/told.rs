@@ -7,9 +7,9 @@ use multiwan::config::{Config, Established};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{Flow, FlowId, Outcome, Protocol};
 
-use super::several_lines_share;
+use super::fits::{self, needs};
 use super::sticky::{Moved, count_unanswered};
-use crate::clause::{Clause, Feature, Kind, Need, Tests};
+use crate::clause::{Clause, Feature, Fit, Kind, Need, Tests};
 use crate::configuration::{
     THREE_LINES_RELEASE, TWO_LINES, TWO_LINES_RELEASE_AFTER, TWO_LINES_RESET, TWO_LINES_TARGETS,
 };
@@ -41,6 +41,7 @@ static PROHIBIT_CARRIER: Clause = Clause {
     id: "dead.prohibit-carrier",
     method: "The first line's cable comes out where, for `dead.prohibit`, its modem hangs; all else \
         is as there.",
+    fits: fits::prohibits,
     judge: |cx| prohibited(cx, Fault::Carrier),
     ..PROHIBITED
 };
@@ -49,6 +50,7 @@ static PROHIBIT_ADMIN_DOWN: Clause = Clause {
     id: "dead.prohibit-admin-down",
     method: "The router's card of the first line is taken down where, for `dead.prohibit`, its \
         modem hangs; all else is as there.",
+    fits: prohibits_by_card,
     judge: |cx| prohibited(cx, Fault::AdminDown),
     ..PROHIBITED
 };
@@ -68,7 +70,7 @@ static PROHIBIT_UPSTREAM: Clause = Clause {
         there.",
     needs: &[Need::Settings, Need::Claimed(Feature::Targets)],
     configurations: &[TWO_LINES_TARGETS],
-    fits: |config| prohibits(config) && !config.keepalive.targets.is_empty(),
+    fits: fits::prohibits_with_targets,
     judge: |cx| prohibited(cx, Fault::Upstream),
     ..PROHIBITED
 };
@@ -77,6 +79,7 @@ static PROHIBIT_DEVICE_REMOVED: Clause = Clause {
     id: "dead.prohibit-device-removed",
     method: "The router's device of the first line goes away where, for `dead.prohibit`, its modem \
         hangs; all else is as there.",
+    fits: prohibits_by_card,
     judge: |cx| prohibited(cx, Fault::DeviceRemoved),
     ..PROHIBITED
 };
@@ -89,22 +92,29 @@ const PROHIBITED: Clause = Clause {
     promise: "Who sends on a dead line's connection is told at once, by ICMP type 3 code 13 from \
         the router's own address in the LAN; nothing of it leaves by another line, and the other \
         lines' connections go on.",
-    method: "64 clients that the router has not told anything yet open connections, TCP and UDP by \
-        turns, until some of them are on the first line. Its modem hangs, new connections avoid it, \
-        and the time in which a keepalive acts (failures + 3 intervals) goes by. Two of the dead \
-        line's connections ask at a time, until both are told or the contract's time is over; then \
-        all the others ask once: each must be told, with that type, code and source. Those of the \
-        other lines ask too, and must be answered. None may change line or source, and no packet \
-        may leave with a source that is not its line's.",
+    method: "64 clients that the router has not told anything yet, or as many as the LAN has room \
+        for, open connections, TCP and UDP by turns, until some of them are on the first line. Its \
+        modem hangs, new connections avoid it, and the time in which a keepalive acts (failures + 3 \
+        intervals) goes by. Two of the dead line's connections ask at a time, until both are told \
+        or the contract's time is over; then the others ask once, in a small LAN some of them as \
+        the router's limit on ICMP errors allows, UDP only before `release_after` is over: each \
+        must be told, with that type, code and source. Those of the other lines ask too, and must \
+        be answered. None may change line or source, and no packet may leave with a source that is \
+        not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: prohibits,
+    fits: |config| {
+        fits::prohibits(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: |cx| prohibited(cx, Fault::Silent),
 };
 
-fn prohibits(config: &Config) -> bool {
-    several_lines_share(config) && config.established == Established::Prohibit
+/// The card that goes down is no other line's.
+fn prohibits_by_card(config: &Config) -> Fit {
+    fits::prohibits(config)?;
+    fits::own_cards(config)
 }
 
 fn prohibited(cx: &mut Context, fault: Fault) -> Result<Judgement, Trouble> {
@@ -129,7 +139,10 @@ static CLIENT_TOLD: Clause = Clause {
     method: "As for `dead.prohibit`, but that TCP must be reset and UDP told by an ICMP error.",
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[TWO_LINES_RESET],
-    fits: |config| several_lines_share(config) && config.established == Established::Reset,
+    fits: |config| {
+        fits::resets(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: |cx| {
         told(cx, Fault::Silent, &|flow| match flow.protocol {
@@ -154,10 +167,6 @@ fn told(
     fault: Fault,
     as_wanted: &dyn Fn(&Flow) -> bool,
 ) -> Result<Judgement, Trouble> {
-    /// So often two of them are tried: the last time after the contract's time.
-    const TRIES: u32 = 6;
-    /// Fewer prove nothing.
-    const ENOUGH: usize = 8;
     let mut scene = Scene::set_with(cx, FRESH)?;
     let Running { dying, living } = Running::open(&mut scene)?;
     let mut waiting = dying.clone();
@@ -166,20 +175,25 @@ fn told(
     // The kernel alone may be quick; who else watches lines is to have acted too.
     scene.pause(scene.cx.deadlines.reaction)?;
     let honoured = scene.cx.deadlines.honoured;
+    let released_at = fault_at + scene.cx.config.release_after;
     for _ in 0..TRIES {
         let pair: Vec<FlowId> = [Protocol::Tcp, Protocol::Udp]
             .iter()
             .filter_map(|&protocol| take(&scene, &mut waiting, protocol))
             .collect();
-        scene.ask_in_vain(&pair)?;
+        let asked = ask_told(&mut scene, pair, released_at, usize::MAX, |scene, flows| {
+            scene.ask_in_vain(flows)
+        })?;
         let told = |&flow: &FlowId| as_wanted(scene.traffic.flow(flow));
         let late = fault_at.elapsed() > honoured;
-        if pair.iter().all(told) || late {
+        if asked.iter().all(told) || late {
             break;
         }
         scene.pause(honoured / (TRIES - 1))?;
     }
-    scene.ask(&waiting)?;
+    let waiting = ask_told(&mut scene, waiting, released_at, ENOUGH, |scene, flows| {
+        scene.ask(flows)
+    })?;
     scene.ask(&living)?;
     let unanswered = count_unanswered(&scene, &living);
     let foreign = scene.foreign();
@@ -219,9 +233,16 @@ fn told(
 /// Clients that the router has not told anything yet.
 const FRESH: usize = 64;
 
+/// So often two of the dead line's connections are tried: the last time after the contract's time.
+const TRIES: u32 = 6;
+
+/// Fewer that are told prove nothing.
+const ENOUGH: usize = 8;
+
 /// Connections of these clients, by the line that is to die.
 struct Running {
-    /// Its own, one of a client at most: the router's limit on ICMP errors grants each some two.
+    /// Its own, of a client no more than it takes to have enough: the router's limit on ICMP errors
+    /// grants each some two, and then one in two seconds.
     dying: Vec<FlowId>,
     /// Those of the other lines.
     living: Vec<FlowId>,
@@ -233,11 +254,12 @@ impl Running {
     fn open(scene: &mut Scene<'_>) -> Result<Self, Trouble> {
         /// So many are told at once: the router's limit for all clients together is a burst of 50.
         const MOST: usize = 40;
-        /// Two for each try, and more to be judged than tried.
-        const WANTED: usize = 24;
+        /// For each protocol one to be tried each time, and enough to be judged beside.
+        const WANTED: usize = 2 * (TRIES as usize + ENOUGH);
         const ROUNDS: usize = 100;
-        let last = scene.traffic.clients();
-        let mut clients: Vec<usize> = (last - FRESH..last).collect();
+        let mut clients: Vec<usize> = scene.listeners().collect();
+        let each = WANTED.div_ceil(clients.len());
+        let mut of_client = vec![0; scene.traffic.clients()];
         let (mut dying, mut living) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             let flows: Vec<FlowId> = clients
@@ -253,11 +275,14 @@ impl Running {
             let mut others = Vec::new();
             for (client, flow) in clients.into_iter().zip(flows) {
                 match scene.traffic.ledger().line(flow) {
-                    Some(DEAD) => dying.push(flow),
-                    _ => {
-                        others.push(client);
-                        living.push(flow);
+                    Some(DEAD) => {
+                        dying.push(flow);
+                        of_client[client] += 1;
                     }
+                    _ => living.push(flow),
+                }
+                if of_client[client] < each {
+                    others.push(client);
                 }
             }
             clients = others;
@@ -267,6 +292,35 @@ impl Running {
         }
         dying.truncate(MOST);
         Ok(Self { dying, living })
+    }
+}
+
+/// One more exchange on one of each client's flows at a time, when the router has a word for all of
+/// them, until so many were asked or none is left; which they were. UDP is left out when it may be
+/// released soon.
+fn ask_told(
+    scene: &mut Scene<'_>,
+    mut waiting: Vec<FlowId>,
+    released_at: Instant,
+    enough: usize,
+    ask: fn(&mut Scene<'_>, &[FlowId]) -> Result<(), Trouble>,
+) -> Result<Vec<FlowId>, Trouble> {
+    /// A stall of the machine.
+    const STALL: Duration = Duration::from_secs(1);
+    let released = |scene: &Scene<'_>, flow: FlowId| {
+        scene.traffic.flow(flow).protocol != Protocol::Tcp && Instant::now() + STALL > released_at
+    };
+    let mut asked = Vec::new();
+    loop {
+        waiting.retain(|&flow| !released(scene, flow));
+        if waiting.is_empty() || asked.len() >= enough {
+            return Ok(asked);
+        }
+        let mut round = scene.rested_flows(&waiting)?;
+        round.retain(|&flow| !released(scene, flow));
+        ask(scene, &round)?;
+        waiting.retain(|flow| !round.contains(flow));
+        asked.extend(round);
     }
 }
 
@@ -296,9 +350,13 @@ static RELEASED: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Established)],
     configurations: &[THREE_LINES_RELEASE, TWO_LINES_RELEASE_AFTER],
     fits: |config| {
-        several_lines_share(config)
-            && (config.established == Established::Release
-                || config.release_after < Duration::from_secs(3))
+        fits::silence_is_found(config)?;
+        fits::several_lines_share(config)?;
+        needs(
+            config.established == Established::Release
+                || config.release_after < Duration::from_secs(3),
+            "`established = \"release\"`, or a `release_after` of less than three seconds",
+        )
     },
     tests: Tests::None,
     judge: released,

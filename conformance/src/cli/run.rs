@@ -6,17 +6,22 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Error, Run};
 use crate::applier;
 use crate::bundle::Keep;
 use crate::clause::Clause;
 use crate::configuration::Configuration;
+use crate::forecast::forecast;
 use crate::job::{Job, Subject};
 use crate::report::progress::Progress;
-use crate::report::{Report, html, json, junit, terminal};
-use crate::{runner, selection};
+use crate::report::{Record, Report, html, json, junit, terminal};
+use crate::selection::Misfit;
+use crate::{clauses, runner, selection};
+
+/// A run that takes so long is announced.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Judges, reports, and says the exit status.
 pub(super) fn run(asked: &Run) -> Result<u8, Error> {
@@ -26,15 +31,24 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
         .iter()
         .map(|name| Configuration::find(name))
         .collect::<Result<Vec<_>, _>>()?;
-    let plan = selection::plan(&selection::select(&asked.only)?, &given);
+    let selected = selection::select(&asked.only)?;
+    let plan = selection::plan(&selected, &given);
+    let misfits = selection::misfits(&selected, &given);
     if plan.is_empty() {
-        return Err(Error::Nothing(asked.configs.join(", ")));
+        return Err(Error::Nothing(why_nothing(&asked.configs, &misfits)));
     }
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let configs = unique(plan.iter().map(|(_, with)| with));
+    let with = plan.iter().map(|(_, with)| with);
+    let configs = unique(with.chain(misfits.iter().map(|misfit| &misfit.with)));
     let keep = keep(asked)?;
+    let at_once = if asked.pause_on_failure {
+        1
+    } else {
+        at_once(asked.jobs)
+    };
+    let forecast = forecast(plan.iter().map(|(_, with)| with), at_once);
     let jobs = jobs(plan, &subject, seed, &keep, asked.pause_on_failure);
     let outputs = Outputs::open(asked)?;
     let mut people: Box<dyn Write> = if outputs.take_stdout {
@@ -44,17 +58,21 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     };
 
     let mode = runner::doctor()?;
+    if forecast >= LONG {
+        let minutes = forecast.as_secs().div_ceil(60);
+        writeln!(
+            people,
+            "This takes some {minutes} minutes: the clauses wait for deaths and returns, which take as long \
+             as [keepalive] says."
+        )?;
+    }
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
-    let at_once = if asked.pause_on_failure {
-        1
-    } else {
-        at_once(asked.jobs)
-    };
     let clauses = runner::run(&jobs, at_once, |index, message| {
         progress.show(index, message);
     });
     progress.end();
+    let clauses = with_misfits(clauses, &misfits);
 
     let report = Report {
         kernel: rustix::system::uname()
@@ -93,6 +111,24 @@ fn jobs(
         pause,
     };
     plan.into_iter().map(job).collect()
+}
+
+/// The configurations that no clause fits, and why, where that is the same for all clauses.
+fn why_nothing(configs: &[String], misfits: &[Misfit]) -> String {
+    let names = configs.join(", ");
+    match misfits {
+        [first, others @ ..] if others.iter().all(|other| other.why == first.why) => {
+            format!("{names} ({})", first.why)
+        }
+        _ => names,
+    }
+}
+
+/// All records in the order of the list of clauses.
+fn with_misfits(mut records: Vec<Record>, misfits: &[Misfit]) -> Vec<Record> {
+    records.extend(misfits.iter().map(Record::misfit));
+    records.sort_by_key(|record| clauses::all().position(|clause| clause.id == record.id));
+    records
 }
 
 /// Each once, in the order of their first appearance.

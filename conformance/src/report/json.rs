@@ -142,7 +142,8 @@ mod tests {
                 "detail",
                 "shares",
                 "timelines",
-                "kept"
+                "kept",
+                "fits"
             ]
         );
         assert_eq!(

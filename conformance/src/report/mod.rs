@@ -16,6 +16,7 @@ use crate::configuration::Configuration;
 use crate::job;
 use crate::judge::Share;
 use crate::judgement::{Judgement, Measured, Status};
+use crate::selection::Misfit;
 use crate::timeline::Timeline;
 
 /// One clause with one configuration, judged: the contract's object, in its order of keys.
@@ -45,6 +46,8 @@ pub struct Record {
     pub timelines: Vec<Timeline>,
     /// The folder with what was kept of a clause that failed or could not be judged.
     pub kept: Option<PathBuf>,
+    /// Whether the clause says anything about the configuration; else it is skipped.
+    pub fits: bool,
 }
 
 impl Record {
@@ -64,6 +67,17 @@ impl Record {
             shares: judgement.shares,
             timelines: Vec::new(),
             kept: None,
+            fits: true,
+        }
+    }
+
+    /// A clause that says nothing about this configuration.
+    #[must_use]
+    pub fn misfit(misfit: &Misfit) -> Self {
+        let judgement = Judgement::skipped(&misfit.why);
+        Record {
+            fits: false,
+            ..Record::new(misfit.clause, &misfit.with.name, judgement, Duration::ZERO)
         }
     }
 
@@ -151,7 +165,8 @@ impl Report {
     }
 
     /// The contract's exit status: 0 all judged clauses hold, 1 one failed, 4 some could not be
-    /// judged, or all were skipped; `strict` makes a skip or an inconclusive clause a failure.
+    /// judged, or all were skipped; `strict` makes a skip or an inconclusive clause a failure, but
+    /// for what does not fit the configuration, which nobody can mend.
     #[must_use]
     pub fn exit_status(&self, strict: bool) -> u8 {
         let Counts {
@@ -160,7 +175,9 @@ impl Report {
             skipped,
             inconclusive,
         } = self.counts();
-        if failed > 0 || strict && skipped + inconclusive > 0 {
+        let misfits = self.clauses.iter().filter(|record| !record.fits);
+        let misfits = misfits.filter(|record| !self.is_apart(record)).count();
+        if failed > 0 || strict && skipped - misfits + inconclusive > 0 {
             1
         } else if inconclusive > 0 || passed == 0 && skipped > 0 {
             4
@@ -203,6 +220,7 @@ pub(crate) mod tests {
             shares: Vec::new(),
             timelines: Vec::new(),
             kept: None,
+            fits: true,
         }
     }
 
@@ -252,6 +270,24 @@ pub(crate) mod tests {
             let report = report(foreign, verdicts);
             assert_eq!(report.exit_status(false), lenient, "{verdicts:?}");
             assert_eq!(report.exit_status(true), strict, "strict {verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_skipped_and_no_failure() {
+        let verdicts = [
+            (Kind::Behaviour, Status::Passed),
+            (Kind::Behaviour, Status::Skipped),
+            (Kind::Layout, Status::Skipped),
+        ];
+        for foreign in [false, true] {
+            let mut report = report(foreign, &verdicts);
+            assert_eq!(report.exit_status(true), 1);
+            report.clauses[1].fits = false;
+            assert_eq!(report.exit_status(true), u8::from(!foreign));
+            report.clauses[2].fits = false;
+            assert_eq!(report.exit_status(true), 0);
+            assert_eq!(report.counts().skipped, if foreign { 1 } else { 2 });
         }
     }
 

@@ -82,7 +82,7 @@ impl<'a> Progress<'a> {
                     let _ = write!(self.to, "{told}").and_then(|()| self.to.flush());
                 });
             }
-            Message::Unavailable { .. } => (),
+            Message::Unavailable { .. } | Message::Waiting { .. } => (),
         }
     }
 

@@ -7,6 +7,7 @@ use multiwan_lab::traffic::{FlowId, Patience, Protocol};
 
 use super::Scene;
 use crate::judgement::Trouble;
+use crate::last_words;
 
 /// For packets that are sent to see where they go, answered or not: the second is a
 /// retransmission.
@@ -40,6 +41,30 @@ impl Scene<'_> {
     ///
     /// When a socket of the lab fails.
     pub fn open(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
+        let flows = (0..count)
+            .map(|number| self.begin(protocol(number)))
+            .collect();
+        self.finish()?;
+        Ok(flows)
+    }
+
+    /// As [`Scene::open`], for connections that say nothing until a line has died and returned: by TCP
+    /// alone where that may take longer than connection tracking remembers UDP.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn open_idle(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
+        /// `nf_conntrack_udp_timeout`.
+        const REMEMBERED: Duration = Duration::from_secs(30);
+        let remembered = self.cx.deadlines.honoured * 2 < REMEMBERED;
+        let protocol = |number| {
+            if remembered {
+                protocol(number)
+            } else {
+                Protocol::Tcp
+            }
+        };
         let flows = (0..count)
             .map(|number| self.begin(protocol(number)))
             .collect();
@@ -132,6 +157,7 @@ impl Scene<'_> {
     ///
     /// When a socket of the lab fails.
     pub fn finish(&mut self) -> Result<(), Trouble> {
+        last_words::heed()?;
         self.traffic.finish().map_err(|source| Trouble::System {
             doing: "making traffic",
             source,
@@ -144,6 +170,12 @@ impl Scene<'_> {
     ///
     /// When a socket of the lab fails.
     pub fn pause(&mut self, time: Duration) -> Result<(), Trouble> {
+        self.cx.events.wait(time);
+        self.let_pass(time)
+    }
+
+    /// As [`Scene::pause`], within what is waited for anyway.
+    pub(super) fn let_pass(&mut self, time: Duration) -> Result<(), Trouble> {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             self.turn(left)?;
@@ -153,6 +185,7 @@ impl Scene<'_> {
 
     /// One turn of the traffic, so long at most.
     pub(super) fn turn(&mut self, patience: Duration) -> Result<(), Trouble> {
+        last_words::heed()?;
         let turned = self.traffic.turn(patience);
         turned.map(drop).map_err(|source| Trouble::System {
             doing: "making traffic",

@@ -6,6 +6,7 @@ mod changes;
 mod evidence;
 mod faults;
 mod flows;
+mod listeners;
 mod load;
 mod pairs;
 mod ping;
@@ -33,8 +34,8 @@ use pairs::{Pairs, halves};
 use router_news::RouterNews;
 pub use service::Service;
 pub use stream::Stream;
-pub use topology::is_point_to_point;
-use topology::topology;
+pub use topology::{can_be_built, is_point_to_point};
+use topology::{topology, with_more};
 pub use wait::outcome;
 
 /// A lab with an applier at work, and traffic through it.
@@ -73,8 +74,8 @@ impl<'a> Scene<'a> {
         Self::set_with(cx, 0)
     }
 
-    /// As [`Scene::set`], with so many clients more, which no flow is from until the clause begins
-    /// one: the last of all clients. The router has not spent a word on them yet, of the few that
+    /// As [`Scene::set`], with so many clients more, or as many as the LAN has room for, which no flow
+    /// is from until the clause begins one: the last of all clients, see [`Scene::listeners`]. The router has not spent a word on them yet, of the few that
     /// its limit on ICMP errors grants to each.
     ///
     /// # Errors
@@ -111,7 +112,7 @@ impl<'a> Scene<'a> {
     }
 
     fn bare_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
-        let topology = topology(&cx.config)?.flyweights(fresh);
+        let topology = with_more(topology(&cx.config)?, fresh);
         Self::build(cx, topology)
     }
 

@@ -46,6 +46,7 @@ impl Scene<'_> {
     pub fn stream(&mut self, time: Duration, every: Option<Duration>) -> Result<Stream, Trouble> {
         const TURN: Duration = Duration::from_millis(10);
         let mut stream = Stream::default();
+        self.cx.events.wait(time);
         let began = Instant::now();
         let mut next = began;
         loop {

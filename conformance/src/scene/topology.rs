@@ -8,10 +8,20 @@ use multiwan_lab::Topology;
 
 use crate::judgement::Trouble;
 
+/// Whether there can be a lab for a described configuration; if not, why.
+///
+/// # Errors
+///
+/// What is in the way.
+pub fn can_be_built(config: &Config) -> Result<(), String> {
+    let topology = topology(config).map_err(|trouble| trouble.to_string())?;
+    topology.check().map_err(|error| error.to_string())
+}
+
 /// The lab's topology for a described configuration.
 pub(super) fn topology(config: &Config) -> Result<Topology, Trouble> {
     let [lan] = &config.lans[..] else {
-        return Err(Trouble::Lab("the lab has exactly one LAN".to_owned()));
+        return Err(Trouble::Lab("the lab has one LAN".to_owned()));
     };
     let mut topology = Topology::new(&lan.interface, lan.address);
     for (line, number) in config.lines.iter().zip(1..) {
@@ -31,9 +41,30 @@ pub(super) fn topology(config: &Config) -> Result<Topology, Trouble> {
             None => topology.line(&line.interface, network(near), far),
         };
     }
-    let room = topology.lan.router.hosts().count().saturating_sub(1);
-    let clients = topology.clients.min(room);
+    let clients = topology.clients.min(room(&topology, topology.clients));
     Ok(topology.clients(clients))
+}
+
+/// With so many clients more that have no kernel. A LAN that has no room for all has a kernel for one
+/// of four.
+pub(super) fn with_more(topology: Topology, more: usize) -> Topology {
+    let wanted = topology.clients + more;
+    let room = room(&topology, wanted);
+    let clients = if room < wanted {
+        topology.clients.min((room / 4).max(1))
+    } else {
+        topology.clients
+    };
+    topology
+        .clients(clients)
+        .flyweights(more.min(room - clients))
+}
+
+/// For how many clients a LAN has addresses, so many at most.
+fn room(topology: &Topology, at_most: usize) -> usize {
+    let lan = topology.lan.router;
+    let free = lan.hosts().filter(|&address| address != lan.addr());
+    free.take(at_most).count()
 }
 
 /// Whether the lab makes the line a link without ARP: nothing else can be without a gateway, and what
@@ -51,4 +82,29 @@ pub(super) fn given(network: u8, host: u8) -> Ipv4Addr {
 /// What a provider tells of its network.
 pub(super) fn network(address: Ipv4Addr) -> Ipv4Net {
     Ipv4Net::new_assert(address, 24)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lan: &str, more: usize) -> (usize, usize) {
+        let topology = Topology::new("eth0", lan.parse().unwrap());
+        let clients = topology.clients.min(room(&topology, topology.clients));
+        let topology = with_more(topology.clients(clients), more);
+        let clients = (topology.clients, topology.flyweights);
+        assert!(topology.client_addresses().count() == clients.0 + clients.1);
+        clients
+    }
+
+    #[test]
+    fn a_small_lan_has_as_many_clients_as_it_has_room_for() {
+        assert_eq!(of("192.0.2.1/24", 64), (17, 64));
+        assert_eq!(of("192.0.2.1/24", 0), (17, 0));
+        assert_eq!(of("192.0.2.1/26", 64), (15, 46));
+        assert_eq!(of("192.0.2.1/28", 0), (13, 0));
+        assert_eq!(of("192.0.2.1/28", 64), (3, 10));
+        assert_eq!(of("192.0.2.1/29", 64), (1, 4));
+        assert_eq!(of("192.0.2.1/30", 64), (1, 0));
+    }
 }

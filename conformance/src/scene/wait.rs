@@ -125,6 +125,7 @@ impl Scene<'_> {
         patience: Duration,
         look: impl FnMut(&mut Self) -> Result<Look, Trouble>,
     ) -> Result<Instant, Trouble> {
+        self.cx.events.wait(patience);
         self.traffic.set_patience(GLANCE);
         let result = self.look_again(what, patience, look);
         self.traffic.set_patience(Patience::default());
@@ -153,6 +154,8 @@ impl Scene<'_> {
             stalled += batch_began.elapsed().saturating_sub(unhurried);
             // A batch that begins before the deadline is looked at to its end.
             if began.elapsed() <= patience {
+                let next = batch_began + spacing(patience, of);
+                self.let_pass(next.saturating_duration_since(Instant::now()))?;
                 continue;
             }
             if stalled > patience / 4 {
@@ -202,6 +205,13 @@ impl Scene<'_> {
         }
         Ok(seen)
     }
+}
+
+/// From a look at so many flows to the next, where a wait is long: no more flows are begun in one
+/// than the router's connection tracking has room for, beside those that are judged.
+fn spacing(patience: Duration, flows: usize) -> Duration {
+    const ROOM: u32 = 10_000;
+    patience * u32::try_from(flows).unwrap_or(u32::MAX) / ROOM
 }
 
 /// So many new flows are looked at that each line meets one, but for a chance of [`MISSED`].

@@ -2,13 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddrV4, TcpStream};
-use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{Outcome, Patience};
 
-use super::milliseconds;
+use super::{fits, milliseconds};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -24,12 +23,15 @@ pub(super) static ALL_LINES: Clause = Clause {
     method: "All lines' cards are taken down, which makes the kernel drop the whole multipath \
         route; in a second pass all modems hang, and nobody but the keepalive can tell. In the time \
         that the contract gives, two new connections, one after the other, must meet an ICMP error \
-        within 250 ms each; then one of each of 16 clients must that the router has told nothing \
-        yet, and the router must answer in the LAN. The last line returns first and must be used \
+        within 250 ms each; then one of each of 16 clients must to which the router has something \
+        left to say by its limit on ICMP errors, and the router must answer in the LAN. The last line returns first and must be used \
         while the others are dead, and they after it.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| !config.lines.is_empty(),
+    fits: |config| {
+        fits::silence_is_found(config)?;
+        fits::own_cards(config)
+    },
     tests: Tests::None,
     judge: all_lines,
 };
@@ -41,25 +43,20 @@ const PROMPT: Patience = Patience {
     attempts: 1,
 };
 
-/// So many clients in each pass find out when they are told, and so many more must be. The kernel
-/// allows some two ICMP errors to a client, and then one in two seconds: none of these has had any,
-/// and those that find out take turns.
+/// So many clients in each pass must be told, if there are as many; and as many more find out when.
 const CLIENTS: usize = 16;
 
 fn all_lines(cx: &mut Context) -> Result<Judgement, Trouble> {
     const FAULTS: [Fault; 2] = [Fault::AdminDown, Fault::Silent];
     let mut scene = Scene::set_with(cx, 2 * CLIENTS * FAULTS.len())?;
     let lines = scene.cx.lines().len();
-    let mut fresh = scene.traffic.clients() - 2 * CLIENTS * FAULTS.len();
     let mut judgement = Judgement::passed();
     for fault in FAULTS {
         for line in 0..lines {
             scene.break_line(line, fault)?;
         }
-        let told = until_told(&mut scene, fresh..fresh + CLIENTS)?;
-        fresh += CLIENTS;
-        let wrong = untold(&mut scene, fresh..fresh + CLIENTS)?.or(lan_is_dead(&mut scene));
-        fresh += CLIENTS;
+        let told = until_told(&mut scene)?;
+        let wrong = untold(&mut scene)?.or(lan_is_dead(&mut scene));
         for line in (0..lines).rev() {
             scene.repair(line)?;
             scene.until_used(line)?;
@@ -77,18 +74,17 @@ fn all_lines(cx: &mut Context) -> Result<Judgement, Trouble> {
 ///
 /// One alone may have met the end of the kernel's search for a gateway that does not answer, begun
 /// for others before it; the next then waits for a search of its own.
-fn until_told(scene: &mut Scene<'_>, clients: Range<usize>) -> Result<Duration, Trouble> {
+fn until_told(scene: &mut Scene<'_>) -> Result<Duration, Trouble> {
     let patience = scene.cx.deadlines.honoured;
+    scene.cx.events.wait(patience);
     let began = Instant::now();
-    let mut turns = clients.cycle();
-    let mut next = move || turns.next().map_or(0..0, |client| client..client + 1);
     loop {
         let late = began.elapsed() > patience;
         let told_at = began.elapsed();
         let mut met = None;
         let mut told = 0;
         while told < 2 {
-            met = outcomes(scene, next())?.pop().flatten();
+            met = outcomes(scene, 1)?.pop().flatten();
             if !matches!(met, Some(Outcome::Refused { .. })) {
                 break;
             }
@@ -108,9 +104,9 @@ fn until_told(scene: &mut Scene<'_>, clients: Range<usize>) -> Result<Duration, 
     }
 }
 
-/// Of which of these clients new connections meet no error at once.
-fn untold(scene: &mut Scene<'_>, clients: Range<usize>) -> Result<Option<String>, Trouble> {
-    let met = outcomes(scene, clients)?;
+/// Of how many clients new connections meet no error at once.
+fn untold(scene: &mut Scene<'_>) -> Result<Option<String>, Trouble> {
+    let met = outcomes(scene, CLIENTS)?;
     let told = |met: &&Option<Outcome>| matches!(met, Some(Outcome::Refused { .. }));
     let silent = met.iter().filter(|met| !told(met)).count();
     Ok((silent > 0).then(|| {
@@ -122,11 +118,13 @@ fn untold(scene: &mut Scene<'_>, clients: Range<usize>) -> Result<Option<String>
     }))
 }
 
-/// What one new connection of each of these clients meets.
-fn outcomes(scene: &mut Scene<'_>, clients: Range<usize>) -> Result<Vec<Option<Outcome>>, Trouble> {
+/// What one new connection of each of so many clients meets.
+fn outcomes(scene: &mut Scene<'_>, clients: usize) -> Result<Vec<Option<Outcome>>, Trouble> {
+    let clients = scene.rested(clients)?;
     let server = scene.server();
     scene.traffic.set_patience(PROMPT);
     let flows: Vec<_> = clients
+        .into_iter()
         .map(|client| scene.traffic.begin(client, server, protocol(client)))
         .collect();
     let finished = scene.finish();

@@ -2,7 +2,7 @@
 
 use multiwan_lab::Fault;
 
-use super::{avoid, milliseconds, several_lines_share};
+use super::{avoid, fits, milliseconds};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -22,7 +22,11 @@ pub(super) static DEVICE_REMOVED: Clause = Clause {
         again; 400 of them ask twice more, and all are answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::own_cards(config)?;
+        fits::described_addresses(config)
+    },
     tests: Tests::None,
     judge: device_removed,
 };

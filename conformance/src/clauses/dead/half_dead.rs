@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use multiwan_lab::Fault;
 
-use super::{avoid, several_lines_share};
+use super::{avoid, fits};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -23,7 +23,10 @@ pub(super) static HALF_DEAD: Clause = Clause {
         after each time: each must be answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: half_dead,
 };

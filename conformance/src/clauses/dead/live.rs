@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Protocol};
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::TWO_LINES;
+use crate::configuration::{THREE_LINES, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
+
+/// The line that dies.
+const DEAD: usize = 0;
 
 pub(super) static OTHERS_UNTOUCHED: Clause = Clause {
     id: "dead.others-untouched",
@@ -19,30 +22,35 @@ pub(super) static OTHERS_UNTOUCHED: Clause = Clause {
     promise: "A line's death and return touch nothing on the lines that live.",
     method: "Of 256 connections those on other lines than the first ask without pause while the \
         first line's modem hangs, is found dead, is repaired and is used again, and then the same \
-        with its device removed. Each exchange must be answered, every packet must have left, and no \
-        connection may change line or source.",
+        with its device removed. What asks without pause may take up unnoticed what was forgotten of \
+        it; so 128 more are idle each time until the line is found dead, and 128 are opened then \
+        and idle until it is back. Each exchange must be answered, every packet must have left, and \
+        no connection may change line or source.",
     needs: &[Need::Settings],
-    configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    configurations: &[TWO_LINES, THREE_LINES],
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)?;
+        fits::own_cards(config)?;
+        fits::described_addresses(config)
+    },
     tests: Tests::None,
     judge: others_untouched,
 };
 
 fn others_untouched(cx: &mut Context) -> Result<Judgement, Trouble> {
     const FLOWS: usize = 256;
-    const DEAD: usize = 0;
+    const IDLE: usize = 128;
     let mut scene = Scene::set(cx)?;
     let flows = scene.open(FLOWS)?;
-    let ledger = scene.traffic.ledger();
-    let live: Vec<FlowId> = flows
-        .into_iter()
-        .filter(|&flow| ledger.line(flow).is_some_and(|line| line != DEAD))
-        .collect();
+    let live = on_live(&scene, flows);
+    let mut idle = Vec::new();
     let mut rounds = 0;
     let mut unanswered = 0;
     // As long as a death or return takes with these timings, and some.
     let long = scene.cx.config.keepalive.interval * (scene.cx.config.keepalive.failures + 2);
     let mut ask_for_long = |scene: &mut Scene<'_>| {
+        scene.cx.events.wait(long);
         let began = Instant::now();
         while began.elapsed() < long {
             rounds += 1;
@@ -51,36 +59,53 @@ fn others_untouched(cx: &mut Context) -> Result<Judgement, Trouble> {
         }
         Ok::<_, Trouble>(())
     };
+    let mut idle_unanswered = 0;
     for fault in [Fault::Silent, Fault::DeviceRemoved] {
+        let flows = scene.open_idle(IDLE)?;
+        let before = on_live(&scene, flows);
         scene.break_line(DEAD, fault)?;
         ask_for_long(&mut scene)?;
         scene.until_avoided(DEAD)?;
+        idle_unanswered += scene.unanswered(&before)?;
+        let beside = scene.open_idle(IDLE)?;
         scene.repair(DEAD)?;
         ask_for_long(&mut scene)?;
         scene.until_used(DEAD)?;
+        idle_unanswered += scene.unanswered(&beside)?;
+        idle.extend([before, beside].concat());
     }
+    let unanswered = unanswered + idle_unanswered;
+    let kept = |flows: &[FlowId], asked| -> u32 {
+        let kept = flows.iter().map(|&flow| kept_back(&scene, flow, asked));
+        kept.sum()
+    };
+    let kept = kept(&live, rounds) + kept(&idle, 1);
+    let exchanges = rounds as usize * live.len() + idle.len();
+    let connections = [live, idle].concat();
     let ledger = scene.traffic.ledger();
-    let moved = live
+    let moved = connections
         .iter()
         .filter(|&&flow| ledger.sightings(flow).len() > 1);
     let moved = moved.count();
-    let kept: u32 = live
-        .iter()
-        .map(|&flow| kept_back(&scene, flow, rounds))
-        .sum();
-    let exchanges = rounds as usize * live.len();
     let judgement = Judgement::holds_if(unanswered + moved == 0 && kept == 0, || {
         format!(
             "on live lines {unanswered} of {exchanges} exchanges were not answered, {kept} packets \
              did not leave at first, and {moved} of {} connections changed line or source",
-            live.len()
+            connections.len()
         )
     });
     scene.verdict(
         judgement
-            .with("connections", live.len())
+            .with("connections", connections.len())
             .with("exchanges", exchanges),
     )
+}
+
+/// Those of these connections that are on other lines than the one that dies.
+fn on_live(scene: &Scene<'_>, mut flows: Vec<FlowId>) -> Vec<FlowId> {
+    let ledger = scene.traffic.ledger();
+    flows.retain(|&flow| ledger.line(flow).is_some_and(|line| line != DEAD));
+    flows
 }
 
 pub(super) static NO_WAIT: Clause = Clause {
@@ -95,19 +120,22 @@ pub(super) static NO_WAIT: Clause = Clause {
         none by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: no_wait,
 };
 
 fn no_wait(cx: &mut Context) -> Result<Judgement, Trouble> {
-    const DEAD: usize = 0;
     const BATCH: usize = 64;
     const INTERVALS: u32 = 8;
     let mut scene = Scene::set(cx)?;
     scene.break_line(DEAD, Fault::Silent)?;
     scene.until_avoided(DEAD)?;
     let long = scene.cx.config.keepalive.interval * INTERVALS;
+    scene.cx.events.wait(long);
     let began = Instant::now();
     let mut flows = Vec::new();
     while began.elapsed() < long {

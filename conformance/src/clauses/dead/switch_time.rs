@@ -5,7 +5,7 @@ use std::time::Duration;
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
-use super::{milliseconds, several_lines_share};
+use super::{fits, milliseconds};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -24,7 +24,10 @@ pub(super) static SWITCH_TIME: Clause = Clause {
         first packet's clock.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: switch_time,
 };

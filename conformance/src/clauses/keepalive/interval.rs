@@ -2,7 +2,7 @@
 
 use multiwan_lab::Fault;
 
-use super::{milliseconds, several_lines_share};
+use super::{fits, milliseconds};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -23,7 +23,10 @@ pub(super) static INTERVAL: Clause = Clause {
         the line in the time that the contract gives.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| several_lines_share(config) && config.keepalive.targets.is_empty(),
+    fits: |config| {
+        fits::no_targets(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: interval,
 };

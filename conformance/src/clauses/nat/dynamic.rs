@@ -2,11 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use multiwan::config::Config;
 use multiwan_lab::traffic::FlowId;
 
 use super::super::dead::milliseconds;
-use super::super::several_lines_share;
+use super::super::fits;
 use super::foreign;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::DYNAMIC;
@@ -30,18 +29,13 @@ pub(super) static DYNAMIC_ADDRESS: Clause = Clause {
         first line may notice.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[DYNAMIC],
-    fits: |config| several_lines_share(config) && are_dynamic(config),
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::dynamic(config)
+    },
     tests: Tests::None,
     judge: dynamic_address,
 };
-
-/// Whether a DHCP client gives the first two lines all that they have.
-pub(super) fn are_dynamic(config: &Config) -> bool {
-    let given = |line: &multiwan::config::Line| {
-        line.dynamic && line.gateway.is_none() && !line.interface.starts_with("ppp")
-    };
-    config.lines.iter().take(2).all(given)
-}
 
 fn dynamic_address(cx: &mut Context) -> Result<Judgement, Trouble> {
     const MOVING: usize = 0;

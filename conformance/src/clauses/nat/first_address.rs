@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use multiwan_lab::traffic::FlowId;
 
-use super::dynamic::are_dynamic;
+use super::super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::DYNAMIC;
 use crate::context::Context;
@@ -24,7 +24,7 @@ pub(super) static FIRST_ADDRESS: Clause = Clause {
         must be answered, and every packet must have the address that the provider gave.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[DYNAMIC],
-    fits: are_dynamic,
+    fits: fits::dynamic,
     tests: Tests::None,
     judge: first_address,
 };

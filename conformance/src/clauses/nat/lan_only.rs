@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use multiwan_lab::traffic::FlowId;
 
+use super::super::fits::{apart_from, needs};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -22,20 +23,18 @@ pub(super) static LAN_ONLY: Clause = Clause {
         packet must leave with the address of the host that sent it.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| !overlaps(config),
+    fits: |config| {
+        needs(
+            apart_from(config, BEHIND),
+            "networks apart from 10.77.0.0/24, which the lab takes for this",
+        )
+    },
     tests: Tests::None,
     judge: lan_only,
 };
 
 /// The network that is not the LAN's.
 const BEHIND: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 77, 0, 0), 24);
-
-fn overlaps(config: &multiwan::config::Config) -> bool {
-    let lans = config.lans.iter().map(|lan| lan.address);
-    let lines = config.lines.iter().filter_map(|line| line.address);
-    lans.chain(lines)
-        .any(|net| net.contains(&BEHIND.addr()) || BEHIND.contains(&net.addr()))
-}
 
 fn lan_only(cx: &mut Context) -> Result<Judgement, Trouble> {
     const FLOWS: usize = 200;

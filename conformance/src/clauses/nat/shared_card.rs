@@ -3,7 +3,7 @@
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
-use super::super::{several_lines_share, shares_first_card};
+use super::super::fits;
 use super::foreign;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::SHARED_CARD;
@@ -24,7 +24,10 @@ pub(super) static SHARED_CARD_CLAUSE: Clause = Clause {
         every packet that reaches a modem must be its line's address.",
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],
-    fits: |config| several_lines_share(config) && shares_first_card(config),
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::shares_first_card(config)
+    },
     tests: Tests::Shares(1),
     judge: shared_card,
 };

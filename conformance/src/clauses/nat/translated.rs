@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use multiwan_lab::traffic::{FlowId, Origin, Protocol};
 
-use super::super::several_lines_share;
-use super::dynamic::are_dynamic;
+use super::super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{DYNAMIC, TWO_LINES};
 use crate::context::Context;
@@ -24,7 +23,7 @@ pub(super) static SNAT: Clause = Clause {
         with its line's address and one port, and that is what the server must have seen.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: translated,
 };
@@ -41,7 +40,7 @@ pub(super) static MASQUERADE: Clause = Clause {
         must have seen.",
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[DYNAMIC],
-    fits: are_dynamic,
+    fits: fits::dynamic,
     tests: Tests::None,
     judge: translated,
 };
@@ -91,7 +90,7 @@ pub(super) static ANY_CLIENT: Clause = Clause {
         servers must have seen each client with every line's address and no other.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::Fixed(1),
     judge: any_client,
 };

@@ -3,7 +3,7 @@
 use multiwan_lab::Fault;
 use rand::seq::SliceRandom as _;
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -22,7 +22,10 @@ pub(super) static FLAP: Clause = Clause {
         packet that leaves must have its line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: flap,
 };

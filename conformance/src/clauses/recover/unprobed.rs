@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use multiwan_lab::Fault;
 
-use super::several_lines_share;
+use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -28,7 +28,7 @@ pub(super) static NOT_UNPROBED: Clause = Clause {
         Need::Sysctl("net/ipv4/fib_multipath_use_neigh"),
     ],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::several_lines_share,
     tests: Tests::None,
     judge: not_unprobed,
 };

@@ -8,6 +8,7 @@ use multiwan_lab::netlink::link::LinkMessage;
 use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage};
 use multiwan_lab::traffic::{FlowId, Protocol};
 
+use super::super::fits;
 use super::link_name;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
@@ -27,9 +28,9 @@ pub(in crate::clauses) static ROUTE_GET: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        let fixed =
-            |line: &multiwan::config::Line| line.gateway.is_some() && line.address.is_some();
-        config.lines.iter().all(fixed)
+        fits::own_networks(config)?;
+        fits::described_gateways(config)?;
+        fits::described_addresses(config)
     },
     tests: Tests::None,
     judge: route_get,
@@ -132,7 +133,7 @@ pub(in crate::clauses) static REACHABLE: Clause = Clause {
         gateway, and a client pings the router's addresses and the gateways. Each must answer.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: reachable,
 };

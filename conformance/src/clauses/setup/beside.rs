@@ -8,6 +8,7 @@ use multiwan_kernel::nft::{
 };
 use multiwan_lab::traffic::{FlowId, Patience, Protocol};
 
+use super::super::fits::{self, needs};
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -23,7 +24,7 @@ pub(in crate::clauses) static FORWARDING: Clause = Clause {
         answered. Control: with `ip_forward` 0 again nothing of new connections leaves.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: forwarding,
 };
@@ -63,7 +64,7 @@ pub(in crate::clauses) static STATEFUL: Clause = Clause {
         nothing from hosts outside.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |_| true,
+    fits: fits::always,
     tests: Tests::None,
     judge: stateful,
 };
@@ -141,7 +142,12 @@ pub(in crate::clauses) static BESIDE_QOS: Clause = Clause {
         every packet must still have its mark where a shaper reads it, just before it leaves.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.kernel.mark_mask & CLASS.mask() == 0,
+    fits: |config| {
+        needs(
+            config.kernel.mark_mask & CLASS.mask() == 0,
+            "a `mark_mask` that leaves the lowest eight bits to others",
+        )
+    },
     tests: Tests::None,
     judge: beside_qos,
 };

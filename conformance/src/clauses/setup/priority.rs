@@ -6,6 +6,7 @@ use multiwan_kernel::rtnl::Change;
 use multiwan_lab::netlink::rule::{RuleAttribute, RuleMessage};
 use multiwan_lab::netlink::{AddressFamily, RouteNetlinkMessage as Message};
 
+use super::super::fits;
 use super::super::sticky::count_unanswered;
 use super::foreign;
 use crate::clause::{Clause, Kind, Need, Tests};
@@ -25,7 +26,10 @@ pub(in crate::clauses) static EQUAL_PRIORITY: Clause = Clause {
         must be answered, by its line, with its line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| config.lines.len() > 1 && config.lines.iter().all(|line| !line.dynamic),
+    fits: |config| {
+        fits::several_lines(config)?;
+        fits::described_addresses(config)
+    },
     tests: Tests::None,
     judge: equal_priority,
 };

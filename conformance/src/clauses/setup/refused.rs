@@ -7,7 +7,8 @@ use multiwan::config::Config;
 use multiwan_lab::traffic::FlowId;
 use toml::Value;
 
-use super::{Held, shares_first_card};
+use super::super::fits::{self, needs};
+use super::Held;
 use crate::applier;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::SHARED_CARD;
@@ -27,7 +28,13 @@ pub(in crate::clauses) static REFUSED_CONFIG: Clause = Clause {
         are answered.",
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],
-    fits: |config| shares_first_card(config) && second_on_card(config).is_some(),
+    fits: |config| {
+        fits::shares_first_card(config)?;
+        needs(
+            second_on_card(config).is_some(),
+            "two lines on one card whose addresses and gateways are described",
+        )
+    },
     tests: Tests::None,
     judge: refused_config,
 };

@@ -3,7 +3,7 @@
 use multiwan_lab::traffic::{FlowId, SEGMENT};
 
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::clauses::several_lines_share;
+use crate::clauses::fits;
 use crate::clauses::sticky::count_unanswered;
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -21,10 +21,7 @@ pub(super) static TOTAL_LOAD: Clause = Clause {
         them further apart in 3 of 100 million runs.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| {
-        let equal = config.lines.iter().all(|line| line.weight == 1);
-        several_lines_share(config) && config.lines.len() == 2 && equal
-    },
+    fits: fits::two_equal_lines,
     tests: Tests::Fixed(1),
     judge: total_load,
 };

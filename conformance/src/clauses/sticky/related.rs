@@ -5,7 +5,7 @@ use multiwan_lab::traffic::{FlowId, Outcome, Protocol, Refusal};
 
 use super::{Moved, count_unanswered};
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::clauses::several_lines_share;
+use crate::clauses::fits;
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
@@ -22,7 +22,7 @@ pub(in crate::clauses) static RELATED: Clause = Clause {
         an answer: that must leave by its connection's line, with that line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: related,
 };
@@ -83,7 +83,10 @@ pub(in crate::clauses) static AFTER_CLOSE: Clause = Clause {
         by a second line or with a second source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: |config| {
+        fits::several_lines_share(config)?;
+        fits::silence_is_found(config)
+    },
     tests: Tests::None,
     judge: after_close,
 };
@@ -134,7 +137,7 @@ pub(in crate::clauses) static FRAGMENTS: Clause = Clause {
         of a connection must leave, by one line and with one source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: fragments,
 };

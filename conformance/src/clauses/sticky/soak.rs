@@ -6,7 +6,7 @@ use multiwan_lab::traffic::FlowId;
 
 use super::{Moved, count_unanswered};
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::clauses::several_lines_share;
+use crate::clauses::fits;
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
@@ -25,7 +25,7 @@ pub(super) static SOAK: Clause = Clause {
         source that is not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: soak,
 };

@@ -6,7 +6,7 @@ use multiwan_lab::traffic::FlowId;
 use rand::RngExt as _;
 
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::clauses::several_lines_share;
+use crate::clauses::fits;
 use crate::clauses::sticky::{Moved, count_unanswered};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -25,7 +25,7 @@ pub(super) static DAY_LOAD: Clause = Clause {
         line or source.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[TWO_LINES],
-    fits: several_lines_share,
+    fits: fits::all_share,
     tests: Tests::None,
     judge: day_load,
 };

@@ -32,4 +32,5 @@ pub mod scene;
 pub mod selection;
 pub mod session;
 pub mod timeline;
+pub mod visible;
 pub mod worker;

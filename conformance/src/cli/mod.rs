@@ -1,5 +1,6 @@
 //! The command line.
 
+mod columns;
 mod list;
 mod mutants;
 mod run;

@@ -4,27 +4,25 @@
 //! does, and then so does the worker. The sandbox asks for the kernel's parent death signal too,
 //! which comes when the thread ends that started it, so each is started and awaited by one thread.
 
+mod child;
+
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io;
 use std::sync::Mutex;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clauses;
-use crate::job::{Job, Message};
+use crate::job::{Claims, Job, Message, Question, Task};
 use crate::judgement::Judgement;
 use crate::pause;
-use crate::process::{self, MYSELF, Output};
 use crate::report::Record;
-use crate::worker;
+use crate::stop::{Stop, Why};
+use child::{GRACE, Heard, Worker};
 
 /// How long a clause may take. They take seconds; this ends one that hangs.
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// How long a worker that has said its last word may take to end.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Why no worker can work here.
 #[derive(Debug, thiserror::Error)]
@@ -35,45 +33,105 @@ pub enum Error {
     /// The worker could not be started, or said nothing of use.
     #[error("no worker process could be started: {0}")]
     Worker(String),
+    /// The applier does not say what it is asked before the first clause.
+    #[error("this applier cannot be judged: {why}{}", quoted(output))]
+    Unfit {
+        /// What it did against the contract.
+        why: String,
+        /// What it printed.
+        output: String,
+    },
+    /// It is to end before anything was judged.
+    #[error("{0}")]
+    Stopped(Why),
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Worker(error.to_string())
+    }
+}
+
+/// An applier's output below an error, a line each.
+fn quoted(output: &str) -> String {
+    output.lines().map(|line| format!("\n  | {line}")).collect()
 }
 
 /// Tries with a first worker whether a sandbox can be entered; its mode.
 ///
 /// # Errors
 ///
-/// If not.
-pub fn doctor() -> Result<String, Error> {
-    let error = |error: io::Error| Error::Worker(error.to_string());
-    let output = Command::new(MYSELF)
-        .arg(worker::ARGUMENT)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(error)?;
-    match messages(&output.stdout[..]).next() {
-        Some(Message::Started { mode }) => Ok(mode),
-        Some(Message::Unavailable { why }) => Err(Error::Unavailable(why)),
-        _ => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(Error::Worker(format!(
-                "it {}: {said}",
-                process::ending(output.status)
-            )))
-        }
+/// If not, or if the run is to end.
+pub fn doctor(stop: &Stop) -> Result<String, Error> {
+    answer(None, stop, |message| match message {
+        Message::Started { mode } => Some(Ok(mode)),
+        _ => None,
+    })
+}
+
+/// Asks an applier what it claims, once for all clauses.
+///
+/// # Errors
+///
+/// If it does not answer as the contract has it, no sandbox can be entered, or the run is to end.
+pub fn ask(question: Question, stop: &Stop) -> Result<Claims, Error> {
+    answer(Some(&Task::Ask(question)), stop, |message| match message {
+        Message::Claims(claims) => Some(Ok(claims)),
+        Message::Unfit { why, output } => Some(Err(Error::Unfit { why, output })),
+        _ => None,
+    })
+}
+
+/// Runs a worker until it has said what is looked for.
+fn answer<T>(
+    task: Option<&Task>,
+    stop: &Stop,
+    look: impl Fn(Message) -> Option<Result<T, Error>>,
+) -> Result<T, Error> {
+    let mut worker = Worker::start(task)?;
+    loop {
+        let found = match worker.hear(None, stop) {
+            Heard::Said(Message::Unavailable { why }) => Err(Error::Unavailable(why)),
+            Heard::Said(message) => match look(message) {
+                Some(found) => found,
+                None => continue,
+            },
+            Heard::Stopped => {
+                worker.end(Duration::ZERO)?;
+                let why = stop.why().cloned().expect("there is a reason to stop");
+                return Err(Error::Stopped(why));
+            }
+            Heard::Over | Heard::Late => {
+                let ending = worker.ending()?;
+                Err(Error::Worker(format!("it {ending}: {}", worker.stderr())))
+            }
+        };
+        worker.end(GRACE)?;
+        return found;
     }
 }
 
-/// Does all jobs, at most `at_once` at a time, and calls `hear` with each job's index and each of
-/// its messages; the records, in the order of the jobs.
-pub fn run(jobs: &[Job], at_once: usize, mut hear: impl FnMut(usize, &Message)) -> Vec<Record> {
+/// Does the jobs, at most `at_once` at a time, and calls `hear` with each job's index and each of
+/// its messages; the records, in the order of the jobs. When the run is to end, what is under way is
+/// broken off, and has no record, as what was not begun.
+pub fn run(
+    jobs: &[Job],
+    at_once: usize,
+    stop: &Stop,
+    mut hear: impl FnMut(usize, &Message),
+) -> Vec<Option<Record>> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..jobs.len()).collect());
-    let next = || queue.lock().expect("no holder panics").pop_front();
+    let next = || match stop.why() {
+        None => queue.lock().expect("no holder panics").pop_front(),
+        Some(_) => None,
+    };
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
             let sender = sender.clone();
             scope.spawn(move || {
                 while let Some(index) = next() {
-                    supervise(&jobs[index], |message| {
+                    supervise(&jobs[index], stop, |message| {
                         // The receiver lives as long as this scope.
                         let _ = sender.send((index, message));
                     });
@@ -84,100 +142,82 @@ pub fn run(jobs: &[Job], at_once: usize, mut hear: impl FnMut(usize, &Message)) 
         let mut records: Vec<Option<Record>> = vec![None; jobs.len()];
         for (index, message) in receiver {
             hear(index, &message);
-            if let Message::Finished { record } = message {
+            if let Message::Finished { record, .. } = message {
                 records[index] = Some(*record);
             }
         }
-        records.into_iter().flatten().collect()
+        records
     })
 }
 
-/// Runs one worker to its end. Whatever becomes of it, the last message is its record.
-fn supervise(job: &Job, mut hear: impl FnMut(Message)) {
+/// Runs one worker to its end. Whatever becomes of it, the last message is its record, unless it is
+/// broken off.
+fn supervise(job: &Job, stop: &Stop, mut hear: impl FnMut(Message)) {
     let since = Instant::now();
-    let record = watch(job, since, &mut hear).unwrap_or_else(|lost| lost.record(job, since));
-    hear(Message::Finished {
-        record: Box::new(record),
-    });
+    match watch(job, since, stop, &mut hear) {
+        Ok(Some(finished)) => hear(finished),
+        // It may have died of the signal that this process heeds.
+        Ok(None) => (),
+        Err(_) if stop.why().is_some() => (),
+        Err(lost) => hear(Message::Finished {
+            record: Box::new(lost.record(job, since)),
+            endless: None,
+        }),
+    }
 }
 
-/// Starts a worker and hears it until its record, its end or the limit.
-fn watch(job: &Job, since: Instant, hear: &mut impl FnMut(Message)) -> Result<Record, Lost> {
-    let job = serde_json::to_string(job).map_err(io::Error::from)?;
-    let stderr = Output::new()?;
-    let mut child = Command::new(MYSELF)
-        .args([worker::ARGUMENT, &job])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr.stdio()?)
-        .spawn()?;
-    let said = listen(child.stdout.take().expect("piped"));
+/// Starts a worker and hears it until its last message, its end or the limit; none when the run is
+/// to end.
+fn watch(
+    job: &Job,
+    since: Instant,
+    stop: &Stop,
+    hear: &mut impl FnMut(Message),
+) -> Result<Option<Message>, Lost> {
+    let mut worker = Worker::start(Some(&Task::Judge(Box::new(job.clone()))))?;
     let mut doing = "starting".to_owned();
     let mut held = Duration::ZERO;
     let reason = loop {
-        match said.recv_timeout((LIMIT + held).saturating_sub(since.elapsed())) {
-            Ok(Message::Finished { record }) => {
-                end(&mut child, GRACE)?;
-                return Ok(*record);
+        match worker.hear(Some((LIMIT + held).saturating_sub(since.elapsed())), stop) {
+            Heard::Said(finished @ Message::Finished { .. }) => {
+                worker.end(GRACE)?;
+                return Ok(Some(finished));
             }
-            Ok(Message::Unavailable { why }) => break why,
-            Ok(Message::Paused { hosts, user, .. }) => {
-                let worker = child.id();
+            Heard::Said(Message::Unavailable { why }) => break why,
+            Heard::Said(Message::Paused { hosts, user, .. }) => {
+                let id = worker.child.id();
                 hear(Message::Paused {
                     hosts,
                     user,
-                    worker,
+                    worker: id,
                 });
-                held += pause::until_enter(&mut child)?;
+                held += pause::until_enter(&mut worker.child, stop)?;
             }
-            Ok(message) => {
+            Heard::Said(message) => {
                 if let Message::Progress { text, .. } = &message {
                     doing.clone_from(text);
                 }
                 hear(message);
             }
-            Err(RecvTimeoutError::Timeout) => {
+            Heard::Stopped => {
+                worker.end(Duration::ZERO)?;
+                return Ok(None);
+            }
+            Heard::Late => {
                 break format!(
                     "it had not ended after {} s, at \"{doing}\": the machine may be starved",
                     LIMIT.as_secs()
                 );
             }
-            Err(RecvTimeoutError::Disconnected) => {
-                let ending = process::wait(&mut child, GRACE)?.map(process::ending);
-                let ending = ending.unwrap_or_else(|| "fell silent".to_owned());
+            Heard::Over => {
+                let ending = worker.ending()?;
                 break format!("its worker {ending} before the verdict, at \"{doing}\"");
             }
         }
     };
-    end(&mut child, Duration::ZERO)?;
-    Err(Lost {
-        reason,
-        detail: stderr.tail(),
-    })
-}
-
-/// Waits a little for a worker's end, then brings it about.
-fn end(child: &mut Child, grace: Duration) -> io::Result<()> {
-    if process::wait(child, grace)?.is_none() {
-        child.kill()?;
-        child.wait()?;
-    }
-    Ok(())
-}
-
-/// Reads a worker's messages in a thread of its own, so that hearing them can have a limit.
-fn listen(stdout: ChildStdout) -> Receiver<Message> {
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || messages(stdout).all(|message| sender.send(message).is_ok()));
-    receiver
-}
-
-/// The messages among the lines; others, as a clause's stray print, are passed over.
-fn messages(lines: impl io::Read) -> impl Iterator<Item = Message> {
-    BufReader::new(lines)
-        .lines()
-        .map_while(Result::ok)
-        .filter_map(|line| serde_json::from_str(&line).ok())
+    let detail = worker.stderr();
+    worker.end(Duration::ZERO)?;
+    Err(Lost { reason, detail })
 }
 
 /// A worker without a verdict.
@@ -202,22 +242,5 @@ impl Lost {
         let judgement = Judgement::inconclusive(self.reason);
         Record::new(clause, &job.configuration, judgement, since.elapsed())
             .with_detail(Some(self.detail))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stray_lines_are_passed_over() {
-        let said = "hello\n{\"event\":\"started\",\"mode\":\"full\"}\n\n{\"event\":1}\n";
-        let heard: Vec<Message> = messages(said.as_bytes()).collect();
-        assert_eq!(
-            heard,
-            [Message::Started {
-                mode: "full".to_owned()
-            }]
-        );
     }
 }

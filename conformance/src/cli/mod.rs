@@ -3,6 +3,7 @@
 mod columns;
 mod list;
 mod mutants;
+mod outputs;
 mod run;
 
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ use crate::{applier, configuration, runner, selection};
     version,
     after_help = "Exit status: 0 all judged clauses hold; 1 a clause failed; 2 wrong usage or \
                   configuration; 3 no lab can be built here; 4 none failed but some could not be \
-                  judged."
+                  judged; 130 and 143 interrupted by SIGINT and SIGTERM."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -207,6 +208,8 @@ impl Error {
             | Error::OneOutput
             | Error::Keep { .. }
             | Error::Output { .. } => 2,
+            Error::Runner(runner::Error::Unfit { .. }) => 2,
+            Error::Runner(runner::Error::Stopped(why)) => why.exit_status().unwrap_or(1),
             Error::Runner(_) => 3,
             Error::Print(_) => 1,
         }
@@ -236,6 +239,7 @@ pub fn main() -> ExitCode {
 }
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+const WARNING: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
 
 #[cfg(test)]
 mod tests {

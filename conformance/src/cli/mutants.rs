@@ -6,15 +6,17 @@ use std::time::Instant;
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::run::{is_stdout, open};
+use super::outputs::Output;
+use super::run::features;
 use super::{Error, Mutants};
 use crate::bundle::Keep;
-use crate::clause::Clause;
+use crate::clause::{Clause, Feature};
 use crate::configuration::Configuration;
 use crate::fixtures::{self, Fixture, Kind};
 use crate::job::{Job, Message, Subject};
 use crate::matrix::{self, Matrix, Row};
 use crate::report::Record;
+use crate::stop::{Stop, Why};
 use crate::{clauses, runner, selection};
 
 /// More than for clauses that hold: broken appliers mostly wait for what does not come.
@@ -22,23 +24,25 @@ const AT_ONCE: usize = 8;
 
 /// Judges them, reports, and says the exit status.
 pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
-    let plans = plans(asked)?;
+    let mut plans = plans(asked)?;
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let programs = asked.json.as_deref().map(open).transpose()?;
-    let mut people: Box<dyn Write> = match asked.json.as_deref() {
-        Some(path) if is_stdout(path) => Box::new(anstream::stderr()),
+    let programs = asked.json.as_deref().map(Output::find).transpose()?;
+    let mut people: Box<dyn Write> = match &programs {
+        Some(programs) if programs.is_stdout() => Box::new(anstream::stderr()),
         _ => Box::new(anstream::stdout()),
     };
-    let mode = runner::doctor()?;
+    let stop = Stop::on_signals()?;
+    let mode = runner::doctor(&stop)?;
+    for plan in &mut plans {
+        if let Some((_, with)) = plan.clauses.first() {
+            plan.features = features(&plan.applier.subject, with, &stop)?;
+        }
+    }
     let since = Instant::now();
-    let rows = judge(
-        &plans,
-        seed,
-        asked.jobs.map_or(AT_ONCE, usize::from),
-        &mut *people,
-    );
+    let at_once = asked.jobs.map_or(AT_ONCE, usize::from);
+    let rows = judge(&plans, seed, at_once, &stop, &mut *people);
     let matrix = Matrix {
         kernel: rustix::system::uname()
             .release()
@@ -47,19 +51,24 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
         mode,
         seed,
         duration: since.elapsed(),
+        stopped: stop.why().map(ToString::to_string),
+        left: plans.len() - rows.len(),
         rows,
     };
     matrix::summary(&matrix, &mut *people)?;
-    if let Some(mut programs) = programs {
-        matrix::write_json(&matrix, &mut *programs)?;
+    if let Some(programs) = programs {
+        programs.write(|to| matrix::write_json(&matrix, to))?;
     }
-    Ok(matrix.exit_status(asked.strict))
+    let interrupted = stop.why().and_then(Why::exit_status);
+    Ok(interrupted.unwrap_or_else(|| matrix.exit_status(asked.strict)))
 }
 
 /// An applier, and by what it is judged.
 struct Plan {
     applier: Fixture,
     clauses: Vec<(&'static Clause, Configuration)>,
+    /// What it claims, once it has been asked.
+    features: Vec<Feature>,
 }
 
 /// The appliers asked for, correct ones first, as many of the broken ones as a selected clause is
@@ -97,6 +106,7 @@ fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
     let plan = |applier| Plan {
         clauses: clauses_for(&applier, asked, &selected),
         applier,
+        features: Vec::new(),
     };
     Ok(appliers.into_iter().map(plan).collect())
 }
@@ -129,8 +139,9 @@ fn clauses_for(
     plan
 }
 
-/// Judges each, and tells of each as it is done.
-fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<Row> {
+/// Judges each, and tells of each as it is done: of those that all clauses judged before the run was
+/// stopped.
+fn judge(plans: &[Plan], seed: u64, at_once: usize, stop: &Stop, to: &mut dyn Write) -> Vec<Row> {
     let mut jobs = Vec::new();
     let mut owners = Vec::new();
     for (owner, plan) in plans.iter().enumerate() {
@@ -142,6 +153,7 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<R
                 configuration: with.name.clone(),
                 toml: with.toml.clone(),
                 subject: plan.applier.subject.clone(),
+                features: plan.features.clone(),
                 seed,
                 level,
                 keep: Keep::Nothing,
@@ -156,13 +168,15 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<R
     bar.set_style(ProgressStyle::with_template(style).expect("a template of ours"));
     let mut verdicts: Vec<Vec<(usize, Record)>> = vec![Vec::new(); plans.len()];
     let mut rows: Vec<Option<Row>> = vec![None; plans.len()];
-    runner::run(&jobs, at_once, |index, message| {
-        let Message::Finished { record } = message else {
+    runner::run(&jobs, at_once, stop, |index, message| {
+        let Message::Finished { record, .. } = message else {
             return;
         };
         bar.inc(1);
         let owner = owners[index];
-        let Plan { applier, clauses } = &plans[owner];
+        let Plan {
+            applier, clauses, ..
+        } = &plans[owner];
         verdicts[owner].push((index, Record::clone(record)));
         if verdicts[owner].len() == clauses.len() {
             verdicts[owner].sort_by_key(|&(index, _)| index);

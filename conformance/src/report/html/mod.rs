@@ -36,6 +36,7 @@ fn page(report: &Report) -> Markup {
     };
     let wrong: Vec<&Record> = bad(Status::Failed)
         .chain(bad(Status::Inconclusive))
+        .filter(|record| !report.was_left(record))
         .collect();
     let good = |record: &&Record| !wrong.iter().any(|one| std::ptr::eq(*one, *record));
     let (spread, failover): (Vec<&Record>, Vec<&Record>) = (
@@ -188,6 +189,9 @@ fn header(report: &Report) -> Markup {
                 @for (name, value) in &facts {
                     div { dt { (name) } dd { (value) } }
                 }
+            }
+            @if let Some(why) = &report.stopped {
+                p.note { "Stopped before all clauses were judged: " (why) "." }
             }
             @if apart.total() > 0 {
                 p.note {

@@ -25,8 +25,8 @@ pub fn enter(worker: u32, user: u64, host: &Namespace) -> String {
     format!("nsenter{user} --net=/proc/{worker}/root{path}")
 }
 
-/// Waits for a line or the end of standard input, and lets the worker go on; or until the run is to
-/// end. How long that took.
+/// Waits for a line or the end of standard input, or until the run is to end, and lets the worker go
+/// on. How long that took.
 pub(crate) fn until_enter(worker: &mut Child, stop: &Stop) -> io::Result<Duration> {
     let since = Instant::now();
     let (sender, entered) = bounded(1);
@@ -36,10 +36,10 @@ pub(crate) fn until_enter(worker: &mut Child, stop: &Stop) -> io::Result<Duratio
         recv(stop.asked()) -> _ => (),
         recv(entered) -> line => {
             line.map_err(io::Error::other)??;
-            if let Some(leave) = &mut worker.stdin {
-                leave.write_all(b"\n")?;
-            }
         }
+    }
+    if let Some(leave) = &mut worker.stdin {
+        leave.write_all(b"\n")?;
     }
     Ok(since.elapsed())
 }

@@ -177,8 +177,9 @@ fn watch(
     let mut worker = Worker::start(Some(&Task::Judge(Box::new(job.clone()))))?;
     let mut doing = "starting".to_owned();
     let mut held = Duration::ZERO;
+    let (mut heeded, not_again) = (stop, Stop::new());
     let reason = loop {
-        match worker.hear(Some((LIMIT + held).saturating_sub(since.elapsed())), stop) {
+        match worker.hear(Some((LIMIT + held).saturating_sub(since.elapsed())), heeded) {
             Heard::Said(finished @ Message::Finished { .. }) => {
                 worker.end(GRACE)?;
                 return Ok(Some(finished));
@@ -192,6 +193,10 @@ fn watch(
                     worker: id,
                 });
                 held += pause::until_enter(&mut worker.child, stop)?;
+                // It has gone wrong, and has no more to do than to say so.
+                if stop.why().is_some() {
+                    heeded = &not_again;
+                }
             }
             Heard::Said(message) => {
                 if let Message::Progress { text, .. } = &message {

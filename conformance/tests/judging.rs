@@ -177,5 +177,5 @@ fn nothing_outlives_a_killed_run() {
     let held = pipe.held();
     run.kill().unwrap();
     run.wait().unwrap();
-    held.is_let_go();
+    held.expect_let_go();
 }

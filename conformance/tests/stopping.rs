@@ -52,7 +52,7 @@ fn is_told(signal: Signal, name: &str, status: i32) {
     assert_eq!(fs::read_to_string(&report).unwrap(), "before");
     send(signal, &run);
     let output = run.wait_with_output().unwrap();
-    held.is_let_go();
+    held.expect_let_go();
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(status), "{told}");
     let why = format!("interrupted by {name}");
@@ -118,7 +118,7 @@ fn a_run_that_was_asked_nothing_yet_ends_too() {
     let held = pipe.held();
     send(Signal::SIGINT, &run);
     let output = run.wait_with_output().unwrap();
-    held.is_let_go();
+    held.expect_let_go();
     assert_eq!(output.status.code(), Some(130));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("interrupted by SIGINT"), "{told}");

@@ -78,7 +78,7 @@ pub(crate) struct Held {
 
 impl Held {
     /// Who held it has ended by now, or does at once.
-    pub(crate) fn is_let_go(mut self) {
+    pub(crate) fn expect_let_go(mut self) {
         let since = Instant::now();
         assert_eq!(self.alive.read_to_end(&mut Vec::new()).unwrap(), 0);
         let lived_on = since.elapsed();

@@ -230,6 +230,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_of_a_stopped_run_did_not_go_wrong() {
+        let mut report = report(false, &[(Kind::Behaviour, Status::Passed)]);
+        report.stopped = Some("interrupted by SIGINT".to_owned());
+        let clause = crate::clauses::all().next().unwrap();
+        let left = Record::not_judged(clause, "two-lines", "interrupted by SIGINT");
+        report.clauses.push(left);
+        let page = page(&report).into_string();
+        assert!(
+            page.contains("Stopped before all clauses were judged: interrupted by SIGINT."),
+            "{page}"
+        );
+        assert!(page.contains("1 of 2 could not be judged"), "{page}");
+        assert!(!page.contains("What went wrong"), "{page}");
+    }
+
+    #[test]
     fn what_went_wrong_comes_first_and_says_how_to_see_it_alone() {
         let verdicts = [
             (Kind::Behaviour, Status::Passed),

@@ -125,7 +125,7 @@ struct Explain {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: 0 every mistake is caught by the clauses that are about it, and \
-                        every correct applier passes; 1 not so.
+                        every correct applier passes; 1 not so; 130 and 143 interrupted by SIGINT and SIGTERM.
 
 Examples:
   multiwan-conformance mutants
@@ -146,7 +146,7 @@ struct Mutants {
     /// Each applier by each clause with all its configurations
     #[arg(long)]
     full: bool,
-    /// How many clauses are judged at once [default: 8]
+    /// How many clauses are judged at once [default: six per core, 24 at most]
     #[arg(long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
     /// Repeat the flows of the run that said this seed [default: random]

@@ -187,8 +187,7 @@ fn keep(asked: &Run) -> Result<Keep, Error> {
     })
 }
 
-/// Two for each core, as clauses mostly wait; and eight at most, as all labs of a machine share one
-/// neighbour table, in which each has some fifty entries of 500.
+/// Two for each core, as clauses mostly wait; and eight at most.
 fn at_once(asked: Option<NonZeroUsize>) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     asked.map_or((2 * cores).min(8), usize::from)

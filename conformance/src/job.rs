@@ -1,6 +1,6 @@
 //! What the orchestrator and its workers say to each other.
 //!
-//! A [`Job`] is a worker's only argument; [`Message`]s come back on its standard output, one JSON
+//! A [`Task`] is a worker's only argument; [`Message`]s come back on its standard output, one JSON
 //! object a line.
 
 use std::path::PathBuf;
@@ -8,7 +8,38 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::Keep;
+use crate::clause::Feature;
 use crate::report::Record;
+
+/// What a worker is to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// Judge a clause.
+    Judge(Box<Job>),
+    /// Ask an applier.
+    Ask(Question),
+}
+
+/// What an applier is asked before the first clause: what it claims.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    /// What is asked.
+    pub subject: Subject,
+    /// The configuration's name.
+    pub configuration: String,
+    /// The configuration's text.
+    pub toml: String,
+}
+
+/// What an applier claims beyond what the how-to promises for fixed lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Of the contract's features.
+    pub features: Vec<Feature>,
+    /// Words that the contract does not know: of a later one, or misspelt.
+    pub unknown: Vec<String>,
+}
 
 /// One clause with one configuration, for one worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +52,8 @@ pub struct Job {
     pub toml: String,
     /// What is judged.
     pub subject: Subject,
+    /// What it claims.
+    pub features: Vec<Feature>,
     /// The run's seed.
     pub seed: u64,
     /// The level of each statistical test in this run.
@@ -147,6 +180,17 @@ pub enum Message {
     Finished {
         /// As it is reported.
         record: Box<Record>,
+        /// Which of the applier's commands did not end, if that was why it failed.
+        endless: Option<String>,
+    },
+    /// What the applier claims; nothing follows.
+    Claims(Claims),
+    /// The applier does not say what it claims; nothing follows.
+    Unfit {
+        /// What it did instead.
+        why: String,
+        /// What it printed.
+        output: String,
     },
 }
 

@@ -33,5 +33,7 @@ pub mod runner;
 pub mod scene;
 pub mod selection;
 pub mod session;
+pub mod stop;
 pub mod timeline;
+pub mod visible;
 pub mod worker;

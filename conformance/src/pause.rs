@@ -2,10 +2,14 @@
 
 use std::io::{self, Write};
 use std::process::Child;
+use std::thread;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::{bounded, select};
 
 use crate::evidence;
 use crate::job::Namespace;
+use crate::stop::Stop;
 
 /// The command that runs a shell, or what is put in its place, in a host of a held lab: by the
 /// worker's process, without root where the worker has a user namespace of this user's own.
@@ -21,10 +25,19 @@ pub fn enter(worker: u32, user: u64, host: &Namespace) -> String {
     format!("nsenter{user} --net=/proc/{worker}/root{path}")
 }
 
-/// Waits for a line or the end of standard input, and lets the worker go on; how long that took.
-pub(crate) fn until_enter(worker: &mut Child) -> io::Result<Duration> {
+/// Waits for a line or the end of standard input, or until the run is to end, and lets the worker go
+/// on. How long that took.
+pub(crate) fn until_enter(worker: &mut Child, stop: &Stop) -> io::Result<Duration> {
     let since = Instant::now();
-    io::stdin().read_line(&mut String::new())?;
+    let (sender, entered) = bounded(1);
+    // It is left behind when the run ends, and ends with this process.
+    thread::spawn(move || sender.send(io::stdin().read_line(&mut String::new())));
+    select! {
+        recv(stop.asked()) -> _ => (),
+        recv(entered) -> line => {
+            line.map_err(io::Error::other)??;
+        }
+    }
     if let Some(leave) = &mut worker.stdin {
         leave.write_all(b"\n")?;
     }

@@ -11,6 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::visible::visible;
+
 /// This binary, also when the file has been replaced meanwhile.
 pub const MYSELF: &str = "/proc/self/exe";
 
@@ -42,13 +44,14 @@ impl Output {
         Ok(self.0.try_clone()?.into())
     }
 
-    /// The end of what was written so far, without touching where the next write goes.
+    /// The end of what was written so far, [made visible](visible()), without touching where the
+    /// next write goes.
     #[must_use]
     pub fn tail(&self) -> String {
         self.last(TAIL)
     }
 
-    /// All that was written so far, or the last mebibyte of it.
+    /// All that was written so far, or the last mebibyte of it, made visible too.
     #[must_use]
     pub fn all(&self) -> String {
         self.last(1 << 20)
@@ -59,7 +62,7 @@ impl Output {
         let start = length.saturating_sub(bytes);
         let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(0)];
         match self.0.read_exact_at(&mut bytes, start) {
-            Ok(()) => String::from_utf8_lossy(&bytes).trim().to_owned(),
+            Ok(()) => visible(String::from_utf8_lossy(&bytes).trim()).into_owned(),
             Err(error) => format!("(its output cannot be read: {error})"),
         }
     }
@@ -119,6 +122,20 @@ mod tests {
             assert!(output.tail().ends_with("again"));
         }
         assert_eq!(output.tail(), "one\none again\ntwo\ntwo again");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_only_told() {
+        let output = Output::new().unwrap();
+        let status = Command::new("printf")
+            .arg(r"\033]0;title\007\377\n")
+            .stdout(output.stdio().unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        for told in [output.tail(), output.all()] {
+            assert_eq!(told, "\\u{1b}]0;title\\u{7}\u{fffd}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! A worker: judges one clause with one configuration in a sandbox of its own.
+//! A worker: judges one clause with one configuration in a sandbox of its own, or asks the applier
+//! there what it claims.
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -10,25 +11,26 @@ use std::time::Instant;
 
 use multiwan::config::Config;
 use multiwan_lab::sandbox::{self, Mode, Sandbox};
+use tempfile::TempDir;
 
-use crate::applier::Applier;
+use crate::applier::{self, Applier};
 use crate::bundle::{self, Keep};
 use crate::clause::{Clause, Feature, Need};
 use crate::clauses;
 use crate::context::{Context, Deadlines, rng};
 use crate::events::Events;
 use crate::evidence::{Evidence, Pause};
-use crate::job::{Job, Message};
+use crate::job::{Job, Message, Question, Subject, Task};
 use crate::judgement::{Judgement, Trouble};
 use crate::last_words;
 use crate::report::Record;
 use crate::timeline::Timeline;
 
-/// The hidden argument that asks for a worker; its job as JSON follows. Without one it only
+/// The hidden argument that asks for a worker; its task as JSON follows. Without one it only
 /// tries whether a sandbox can be entered.
 pub const ARGUMENT: &str = "__worker";
 
-/// Enters a sandbox, which must come before anything that starts a thread, and does the job.
+/// Enters a sandbox, which must come before anything that starts a thread, and does the task.
 #[must_use]
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let sandbox = match sandbox::enter() {
@@ -43,24 +45,45 @@ pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     send(&Message::Started {
         mode: sandbox.mode().name().to_owned(),
     });
-    let Some(job) = arguments.next() else {
+    let Some(task) = arguments.next() else {
         return ExitCode::SUCCESS;
     };
     let (leave, go_on) = mpsc::channel();
     thread::spawn(move || heed_the_orchestrator(&leave));
-    match serde_json::from_slice::<Job>(job.as_encoded_bytes()) {
-        Ok(job) => {
+    match serde_json::from_slice::<Task>(task.as_encoded_bytes()) {
+        Ok(Task::Judge(job)) => {
             let pause = job.pause.then_some(Pause { send, go_on });
-            let record = record(&job, sandbox, pause);
-            send(&Message::Finished {
-                record: Box::new(record),
-            });
+            send(&record(&job, sandbox, pause));
+            ExitCode::SUCCESS
+        }
+        Ok(Task::Ask(question)) => {
+            send(&claims(&question));
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("not a job: {error}");
+            eprintln!("not a task: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Asks the applier, and says what it answers.
+fn claims(question: &Question) -> Message {
+    let asked = scratch().and_then(|scratch| {
+        let Question {
+            subject,
+            configuration,
+            toml,
+        } = question;
+        let (applier, ..) = lay_out(subject, configuration, toml, scratch.path())?;
+        Ok(applier.claims()?)
+    });
+    match asked {
+        Ok(claims) => Message::Claims(claims),
+        Err(trouble) => Message::Unfit {
+            why: trouble.to_string(),
+            output: trouble.detail().unwrap_or_default().to_owned(),
+        },
     }
 }
 
@@ -90,22 +113,22 @@ fn send(message: &Message) {
 }
 
 /// The job's verdict with all that the report tells of it.
-fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Record {
+fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Message {
     let clause = clauses::find(&job.clause).expect("the orchestrator has the same clauses");
     let since = Instant::now();
     let mut told = Told::default();
-    // The sandbox's own /run is gone with it, even after SIGKILL.
-    let scratch = tempfile::tempdir_in("/run").or_else(|_| tempfile::tempdir());
+    let scratch = scratch();
     let judged = match &scratch {
         Ok(scratch) => judge(clause, job, sandbox, scratch.path(), pause, &mut told),
-        Err(error) => Err(Trouble::System {
-            doing: "making a scratch directory",
-            source: io::Error::from(error.kind()),
-        }),
+        Err(trouble) => Err(Trouble::Lab(trouble.to_string())),
     };
-    let (judgement, output) = match judged {
-        Ok(judgement) => (judgement, None),
-        Err(trouble) => (trouble.judgement(), trouble.detail().map(str::to_owned)),
+    let (judgement, output, endless) = match judged {
+        Ok(judgement) => (judgement, None, None),
+        Err(trouble) => (
+            trouble.judgement(),
+            trouble.detail().map(str::to_owned),
+            endless(&trouble),
+        ),
     };
     let bad = judgement.is_bad();
     let detail = bad.then(|| {
@@ -125,7 +148,27 @@ fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Record {
             &job.repeat(),
         );
     }
-    record
+    Message::Finished {
+        record: Box::new(record),
+        endless,
+    }
+}
+
+/// A folder for this worker alone. The sandbox's own /run is gone with it, even after SIGKILL.
+fn scratch() -> Result<TempDir, Trouble> {
+    let made = tempfile::tempdir_in("/run").or_else(|_| tempfile::tempdir());
+    made.map_err(|source| Trouble::System {
+        doing: "making a scratch directory",
+        source,
+    })
+}
+
+/// Which of the applier's commands did not end.
+fn endless(trouble: &Trouble) -> Option<String> {
+    match trouble {
+        Trouble::Applier(error @ applier::Error::Endless { .. }) => Some(error.to_string()),
+        _ => None,
+    }
 }
 
 /// Below the scratch directory, what is kept if the clause goes wrong.
@@ -138,6 +181,24 @@ struct Told {
     timelines: Vec<Timeline>,
 }
 
+/// The applier with its configuration as a file, in a scratch directory.
+fn lay_out(
+    subject: &Subject,
+    configuration: &str,
+    toml: &str,
+    scratch: &Path,
+) -> Result<(Applier, Config, PathBuf), Trouble> {
+    let path = scratch.join("multiwan.toml");
+    std::fs::write(&path, toml).map_err(|source| Trouble::System {
+        doing: "writing the configuration",
+        source,
+    })?;
+    let config =
+        Config::parse(toml, configuration).expect("the orchestrator has read the same text");
+    let applier = Applier::new(subject.clone(), &config, &path, scratch);
+    Ok((applier, config, path))
+}
+
 /// Lays out applier and context, and calls the clause's function.
 fn judge(
     clause: &Clause,
@@ -147,16 +208,11 @@ fn judge(
     pause: Option<Pause>,
     told: &mut Told,
 ) -> Result<Judgement, Trouble> {
-    let config_path = scratch.join("multiwan.toml");
-    std::fs::write(&config_path, &job.toml).map_err(|source| Trouble::System {
-        doing: "writing the configuration",
-        source,
-    })?;
-    let config = Config::parse(&job.toml, &job.configuration)
-        .expect("the orchestrator has read the same text");
-    let applier = Applier::new(job.subject.clone(), &config, &config_path, scratch);
+    let (applier, config, config_path) =
+        lay_out(&job.subject, &job.configuration, &job.toml, scratch)?;
+    let applier = applier.claiming(&job.features);
     let shipped = !applier.subject().is_foreign();
-    if let Some(reason) = missing(clause.needs, sandbox.mode(), &applier.features()?, shipped) {
+    if let Some(reason) = missing(clause.needs, sandbox.mode(), applier.features(), shipped) {
         return Ok(Judgement::skipped(reason));
     }
     let kept = (job.keep != Keep::Nothing).then(|| scratch.join(KEPT));

@@ -1,40 +1,18 @@
 //! Whole runs with appliers that go wrong before any clause's own work, so that the verdict does
 //! not depend on the clause.
 
+mod common;
+
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_multiwan-conformance");
+use common::{BINARY, Pipe, applier};
 
-/// An applier that does this when it is asked for its features.
-fn applier(features: &str) -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("mine.sh");
-    // Written by another process: were it open here for writing, another test's fork would keep
-    // it so, and the kernel refuse to execute it.
-    let mut install = Command::new("install")
-        .args(["-m", "755", "/dev/stdin"])
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let text = format!("#!/bin/sh\ncase $1 in features) {features} ;; esac\nexit 64\n");
-    install
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    assert!(install.wait().unwrap().success());
-    (folder, path)
-}
-
-/// The first clause that decides for any applier, with one configuration; nothing is kept.
+/// The first clause that decides for any applier and needs no claim, with one configuration; nothing
+/// is kept.
 fn run(applier: &Path) -> Command {
     let mut command = judge(applier);
     command.arg("--no-keep");
@@ -47,9 +25,10 @@ fn judge(applier: &Path) -> Command {
         .output()
         .unwrap();
     let listed: Vec<Value> = serde_json::from_slice(&listed.stdout).unwrap();
+    let needs_a_claim = |clause: &Value| clause["needs"].to_string().contains("applier");
     let clause = listed
         .iter()
-        .find(|clause| clause["kind"] == "behaviour")
+        .find(|clause| clause["kind"] == "behaviour" && !needs_a_claim(clause))
         .expect("there is one");
     let mut command = Command::new(BINARY);
     command.arg("run").arg("--applier").arg(applier);
@@ -68,11 +47,14 @@ fn show(output: &Output) -> String {
 
 #[test]
 fn a_failed_clause_is_told_with_the_command_that_repeats_it() {
-    let (_folder, path) = applier("echo telepathy; exit 0");
+    let (_folder, path) = applier("apply) echo out of clay; exit 9 ;;");
     let output = run(&path).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", show(&output));
     let told = text(&output.stdout);
-    assert!(told.contains("`telepathy`"), "{told}");
+    assert!(
+        told.contains("apply` ended with 9") && told.contains("| out of clay"),
+        "{told}"
+    );
     assert!(
         told.contains(&format!("run --applier {} --only ", path.display())),
         "{told}"
@@ -86,20 +68,68 @@ fn a_failed_clause_is_told_with_the_command_that_repeats_it() {
 }
 
 #[test]
-fn an_applier_s_output_is_shown() {
-    let (_folder, path) = applier("echo out of clay; exit 9");
-    let output = run(&path).output().unwrap();
+fn a_claim_that_nobody_knows_is_told_once_and_passed_over() {
+    let (_folder, path) = applier("features) echo telepathy down; exit 0 ;; apply) exit 9 ;;");
+    let mut command = run(&path);
+    let output = command.args(["--only", "spread.even"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", show(&output));
-    let told = text(&output.stdout);
+    let warned = text(&output.stderr);
+    assert_eq!(warned.matches("`telepathy`").count(), 1, "{warned}");
+    assert_eq!(warned.lines().count(), 1, "{warned}");
     assert!(
-        told.contains("features` ended with 9") && told.contains("| out of clay"),
+        !text(&output.stdout).contains("telepathy"),
+        "{}",
+        show(&output)
+    );
+}
+
+#[test]
+fn who_does_not_say_what_he_claims_is_not_judged() {
+    let (folder, path) = applier("features) echo out of clay; exit 9 ;;");
+    let report = folder.path().join("report.json");
+    fs::write(&report, "before").unwrap();
+    let output = run(&path).arg("--json").arg(&report).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", show(&output));
+    let told = text(&output.stderr);
+    assert!(
+        told.contains("features` ended with 9\n  | out of clay\n"),
         "{told}"
+    );
+    assert!(output.stdout.is_empty(), "{}", show(&output));
+    assert_eq!(fs::read_to_string(&report).unwrap(), "before");
+}
+
+/// Neither a terminal nor who reads a file is led by what an applier prints.
+#[test]
+fn escape_sequences_are_shown_and_not_obeyed() {
+    let (folder, path) = applier(r"apply) printf '\033]0;mine\007\033[2Jgone\r\n'; exit 9 ;;");
+    let [junit, html] = ["report.xml", "report.html"].map(|name| folder.path().join(name));
+    let mut command = run(&path);
+    command.arg("--junit").arg(&junit).arg("--html").arg(&html);
+    // With colour, as on a terminal: else all that begins with an escape is taken out.
+    let output = command.env("CLICOLOR_FORCE", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", show(&output));
+    let files = [&junit, &html].map(|path| fs::read_to_string(path).unwrap());
+    for told in [text(&output.stdout)].iter().chain(&files) {
+        assert!(
+            told.contains(r"\u{1b}]0;mine\u{7}\u{1b}[2Jgone"),
+            "{told:?}"
+        );
+        assert!(
+            !told.contains("\x1b]") && !told.contains("\x1b[2J"),
+            "{told:?}"
+        );
+        assert!(!told.contains('\x07') && !told.contains('\r'), "{told:?}");
+    }
+    assert!(
+        text(&output.stdout).contains("\x1b["),
+        "colour was asked for"
     );
 }
 
 #[test]
 fn json_on_standard_output_is_alone_there() {
-    let (_folder, path) = applier("echo telepathy; exit 0");
+    let (_folder, path) = applier("apply) exit 9 ;;");
     let output = run(&path).args(["--json", "-"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", show(&output));
     let report: Value = serde_json::from_slice(&output.stdout).expect("one object");
@@ -121,7 +151,7 @@ fn json_on_standard_output_is_alone_there() {
 
 #[test]
 fn json_goes_to_a_file_too() {
-    let (folder, path) = applier("echo telepathy; exit 0");
+    let (folder, path) = applier("apply) exit 9 ;;");
     let file = folder.path().join("report.json");
     let output = run(&path).arg("--json").arg(&file).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", show(&output));
@@ -132,7 +162,7 @@ fn json_goes_to_a_file_too() {
 
 #[test]
 fn a_worker_that_dies_is_inconclusive_and_with_strict_a_failure() {
-    let (_folder, path) = applier("kill -9 $PPID; sleep 60");
+    let (_folder, path) = applier("apply) kill -9 $PPID; sleep 60 ;;");
     let output = run(&path).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", show(&output));
     let told = text(&output.stdout);
@@ -148,7 +178,7 @@ fn a_worker_that_dies_is_inconclusive_and_with_strict_a_failure() {
 
 #[test]
 fn what_is_known_of_a_worker_that_dies_is_kept() {
-    let (folder, path) = applier("kill -9 $PPID; sleep 60");
+    let (folder, path) = applier("apply) kill -9 $PPID; sleep 60 ;;");
     let kept = folder.path().join("kept");
     let mut run = judge(&path);
     let output = run.arg("--keep").arg(&kept).output().unwrap();
@@ -201,32 +231,13 @@ fn what_does_not_fit_is_skipped_with_its_reason_and_no_failure() {
     assert_eq!(report["skipped"], 1);
 }
 
-/// The applier holds a pipe open; its end is read here, where the applier's process number is
-/// not known.
 #[test]
 fn nothing_outlives_a_killed_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = folder.path().join("alive");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let (_other, path) = applier(&format!("exec 3>{}; echo up >&3; sleep 60", pipe.display()));
+    let pipe = Pipe::new();
+    let (_folder, path) = applier(&format!("apply) {}; sleep 60 ;;", pipe.hold()));
     let mut run = run(&path).stdout(Stdio::null()).spawn().unwrap();
-    let mut alive = File::open(&pipe).unwrap();
-    let mut said = [0; 3];
-    alive.read_exact(&mut said).unwrap();
-    assert_eq!(&said, b"up\n");
+    let held = pipe.held();
     run.kill().unwrap();
     run.wait().unwrap();
-    let since = std::time::Instant::now();
-    assert_eq!(alive.read_to_end(&mut Vec::new()).unwrap(), 0);
-    assert!(
-        since.elapsed().as_secs() < 10,
-        "the applier lived on for {:?}",
-        since.elapsed()
-    );
+    held.expect_let_go();
 }

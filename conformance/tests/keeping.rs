@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_multiwan-conformance");
@@ -226,5 +228,24 @@ fn a_held_lab_ends_with_standard_input_and_with_the_run() {
     let worker = second.worker();
     second.run.kill().unwrap();
     second.run.wait().unwrap();
+    ends(&worker);
+}
+
+#[test]
+fn a_held_lab_ends_with_ctrl_c_and_its_clause_is_told() {
+    let mut held = held();
+    let worker = held.worker();
+    let run = Pid::from_raw(held.run.id().try_into().unwrap());
+    kill(run, Signal::SIGINT).unwrap();
+    let mut rest = String::new();
+    held.run
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut rest)
+        .unwrap();
+    assert_eq!(held.run.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("1 failed"), "{rest}");
+    assert!(rest.contains("interrupted by SIGINT"), "{rest}");
     ends(&worker);
 }

@@ -27,7 +27,7 @@ pub use keepalive::Keepalive;
 
 use crate::clause::Feature;
 use crate::fixtures;
-use crate::job::Subject;
+use crate::job::{Claims, Subject};
 use crate::mutant;
 use crate::process::{self, MYSELF, Output};
 use crate::session;
@@ -45,19 +45,6 @@ const UNPACKED: &str = "appliers";
 /// machine that stalls.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What the shipped applier claims.
-const SHIPPED: &[Feature] = &[
-    Feature::Targets,
-    Feature::Dynamic,
-    Feature::SharedCard,
-    Feature::Reload,
-    Feature::Down,
-    Feature::Pin,
-    Feature::Backup,
-    Feature::Inbound,
-    Feature::Established,
-];
-
 /// An applier with the configuration that it is to apply.
 #[derive(Debug)]
 pub struct Applier {
@@ -65,6 +52,7 @@ pub struct Applier {
     config_path: PathBuf,
     environment: Vec<(String, String)>,
     scratch: PathBuf,
+    features: Vec<Feature>,
     /// What its commands printed, but for its daemon's.
     said: Mutex<String>,
 }
@@ -98,14 +86,6 @@ pub enum Error {
         /// The end of what it printed.
         output: String,
     },
-    /// It claims a feature that the contract does not know.
-    #[error("`{command}` printed `{word}`, which is none of the contract's features")]
-    Feature {
-        /// The command line.
-        command: String,
-        /// What it printed.
-        word: String,
-    },
 }
 
 impl Error {
@@ -114,7 +94,7 @@ impl Error {
     pub fn output(&self) -> Option<&str> {
         match self {
             Error::Ended { output, .. } | Error::Endless { output, .. } => Some(output),
-            Error::Run { .. } | Error::Feature { .. } => None,
+            Error::Run { .. } => None,
         }
         .map(String::as_str)
         .filter(|output| !output.is_empty())
@@ -122,7 +102,8 @@ impl Error {
 }
 
 impl Applier {
-    /// The subject with this configuration, which lies at `config_path`; it runs in `scratch`.
+    /// The subject with this configuration, which lies at `config_path`; it runs in `scratch`. It is
+    /// not known to claim anything.
     #[must_use]
     pub fn new(subject: Subject, config: &Config, config_path: &Path, scratch: &Path) -> Self {
         Applier {
@@ -130,8 +111,24 @@ impl Applier {
             config_path: config_path.to_owned(),
             environment: environment(config, config_path),
             scratch: scratch.to_owned(),
+            features: Vec::new(),
             said: Mutex::default(),
         }
+    }
+
+    /// The same, known to claim these.
+    #[must_use]
+    pub fn claiming(self, features: &[Feature]) -> Self {
+        Applier {
+            features: features.to_vec(),
+            ..self
+        }
+    }
+
+    /// What it is known to claim.
+    #[must_use]
+    pub fn features(&self) -> &[Feature] {
+        &self.features
     }
 
     /// From here on its environment is that of this configuration, which has taken the other's
@@ -170,28 +167,28 @@ impl Applier {
         Ok(self.done("down")?.is_some())
     }
 
-    /// What it claims beyond what the how-to promises for fixed lines.
+    /// Asks it what it claims beyond what the how-to promises for fixed lines.
     ///
     /// # Errors
     ///
-    /// If it ends neither with 0 nor with 64 in time, or prints an unknown word.
-    pub fn features(&self) -> Result<Vec<Feature>, Error> {
+    /// If it ends neither with 0 nor with 64 in time.
+    pub fn claims(&self) -> Result<Claims, Error> {
         if self.subject == Subject::Shipped {
-            return Ok(SHIPPED.to_vec());
+            return Ok(Claims {
+                features: Feature::ALL.to_vec(),
+                unknown: Vec::new(),
+            });
         }
         let printed = self.done("features")?.unwrap_or_default();
-        printed
-            .split_whitespace()
-            .map(|word| {
-                Feature::ALL
-                    .into_iter()
-                    .find(|feature| feature.word() == word)
-                    .ok_or_else(|| Error::Feature {
-                        command: self.name("features"),
-                        word: word.to_owned(),
-                    })
-            })
-            .collect()
+        let mut claims = Claims::default();
+        for word in printed.split_whitespace() {
+            let called = |feature: &Feature| feature.word() == word;
+            match Feature::ALL.into_iter().find(called) {
+                Some(feature) => claims.features.push(feature),
+                None => claims.unknown.push(word.to_owned()),
+            }
+        }
+        Ok(claims)
     }
 
     /// Starts its daemon in a session of its own.

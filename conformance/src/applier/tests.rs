@@ -111,7 +111,7 @@ fn apply_must_end_with_0_and_its_output_is_shown() {
 fn sixty_four_says_that_there_is_none_but_not_for_apply() {
     let (_folder, applier) = script("exit 64");
     assert!(!applier.down().unwrap());
-    assert_eq!(applier.features().unwrap(), []);
+    assert_eq!(applier.claims().unwrap(), Claims::default());
     assert_eq!(
         applier.apply().unwrap_err().to_string(),
         "`mine apply` ended with 64"
@@ -122,10 +122,11 @@ fn sixty_four_says_that_there_is_none_but_not_for_apply() {
 fn features_are_the_contract_s_words() {
     let (_folder, applier) = script("echo targets shared-card; echo inbound");
     let claimed = [Feature::Targets, Feature::SharedCard, Feature::Inbound];
-    assert_eq!(applier.features().unwrap(), claimed);
-    let (_folder, applier) = script("echo targets telepathy");
-    let error = applier.features().unwrap_err().to_string();
-    assert!(error.contains("`telepathy`"), "{error}");
+    assert_eq!(applier.claims().unwrap().features, claimed);
+    let (_folder, applier) = script("echo targets telepathy pin");
+    let claims = applier.claims().unwrap();
+    assert_eq!(claims.features, [Feature::Targets, Feature::Pin]);
+    assert_eq!(claims.unknown, ["telepathy"]);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn weighted(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::rated(cx, bits)?;
     let mut judgement = Judgement::passed();
     let mut took = Vec::new();
-    let again = scene.cx.applier.features()?.contains(&Feature::Reload);
+    let again = scene.cx.applier.features().contains(&Feature::Reload);
     for equal in [false, true] {
         if equal {
             scene.set_again(weigh_equally)?;

@@ -5,10 +5,30 @@ use std::io::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
+use super::columns::{self, Room};
 use super::{Error, Explain, List};
 use crate::claims::{self, Claim};
 use crate::clause::Clause;
 use crate::{clauses, selection};
+
+/// The columns of `list`: what a clause needs is the first that is left out.
+const LIST: [Room; 6] = [
+    Room::Name,
+    Room::Spare(0),
+    Room::Spare(1),
+    Room::Spare(2),
+    Room::Spare(3),
+    Room::Text(30),
+];
+
+/// The columns of `list --claims`: the clauses that judge a claim stay.
+const CLAIMS: [Room; 5] = [
+    Room::Name,
+    Room::Text(20),
+    Room::Spare(1),
+    Room::Spare(0),
+    Room::Text(0),
+];
 
 /// How wide `explain` is laid out where there is no terminal to ask.
 const WIDTH: u16 = 100;
@@ -43,6 +63,7 @@ pub(super) fn list(asked: &List) -> Result<(), Error> {
         ];
         table.add_row(row);
     }
+    columns::fit(&mut table, &LIST);
     writeln!(out, "{}", table.trim_fmt())?;
     Ok(())
 }
@@ -81,6 +102,7 @@ fn claims(asked: &List) -> Result<(), Error> {
         let judged = claim.judged().word();
         table.add_row([&claim.id, &claim.says, &claim.stock, judged, &by]);
     }
+    columns::fit(&mut table, &CLAIMS);
     writeln!(out, "{}", table.trim_fmt())?;
     Ok(())
 }
@@ -118,7 +140,7 @@ pub(super) fn explain(asked: &Explain) -> Result<(), Error> {
     Ok(())
 }
 
-fn plain_table() -> Table {
+pub(super) fn plain_table() -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)

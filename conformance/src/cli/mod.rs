@@ -1,7 +1,9 @@
 //! The command line.
 
+mod columns;
 mod list;
 mod mutants;
+mod outputs;
 mod run;
 
 use std::path::PathBuf;
@@ -22,7 +24,7 @@ use crate::{applier, configuration, runner, selection};
     version,
     after_help = "Exit status: 0 all judged clauses hold; 1 a clause failed; 2 wrong usage or \
                   configuration; 3 no lab can be built here; 4 none failed but some could not be \
-                  judged."
+                  judged; 130 and 143 interrupted by SIGINT and SIGTERM."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -123,7 +125,7 @@ struct Explain {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit status: 0 every mistake is caught by the clauses that are about it, and \
-                        every correct applier passes; 1 not so.
+                        every correct applier passes; 1 not so; 130 and 143 interrupted by SIGINT and SIGTERM.
 
 Examples:
   multiwan-conformance mutants
@@ -144,7 +146,7 @@ struct Mutants {
     /// Each applier by each clause with all its configurations
     #[arg(long)]
     full: bool,
-    /// How many clauses are judged at once [default: 8]
+    /// How many clauses are judged at once [default: six per core, 24 at most]
     #[arg(long, value_name = "N")]
     jobs: Option<std::num::NonZeroUsize>,
     /// Repeat the flows of the run that said this seed [default: random]
@@ -206,6 +208,8 @@ impl Error {
             | Error::OneOutput
             | Error::Keep { .. }
             | Error::Output { .. } => 2,
+            Error::Runner(runner::Error::Unfit { .. }) => 2,
+            Error::Runner(runner::Error::Stopped(why)) => why.exit_status().unwrap_or(1),
             Error::Runner(_) => 3,
             Error::Print(_) => 1,
         }
@@ -235,6 +239,7 @@ pub fn main() -> ExitCode {
 }
 
 const ERROR: anstyle::Style = anstyle::AnsiColor::Red.on_default().bold();
+const WARNING: anstyle::Style = anstyle::AnsiColor::Yellow.on_default().bold();
 
 #[cfg(test)]
 mod tests {

@@ -1,44 +1,54 @@
 //! `mutants`: every applier of the suite's own, judged.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
+use std::thread;
 use std::time::Instant;
 
 use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::run::{is_stdout, open};
+use super::outputs::Output;
+use super::run::features;
 use super::{Error, Mutants};
 use crate::bundle::Keep;
-use crate::clause::Clause;
+use crate::clause::{Clause, Feature};
 use crate::configuration::Configuration;
 use crate::fixtures::{self, Fixture, Kind};
 use crate::job::{Job, Message, Subject};
 use crate::matrix::{self, Matrix, Row};
 use crate::report::Record;
+use crate::stop::{Stop, Why};
 use crate::{clauses, runner, selection};
 
-/// More than for clauses that hold: broken appliers mostly wait for what does not come.
-const AT_ONCE: usize = 8;
+/// More for each core than of clauses that hold: with broken appliers they mostly wait for what does
+/// not come. All of it together keeps a core busy for 0.25 s a clause, of 1.6 s that it takes.
+const PER_CORE: usize = 6;
+
+/// However many cores there are.
+const AT_MOST: usize = 24;
 
 /// Judges them, reports, and says the exit status.
 pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
-    let plans = plans(asked)?;
+    let mut plans = plans(asked)?;
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let programs = asked.json.as_deref().map(open).transpose()?;
-    let mut people: Box<dyn Write> = match asked.json.as_deref() {
-        Some(path) if is_stdout(path) => Box::new(anstream::stderr()),
+    let programs = asked.json.as_deref().map(Output::find).transpose()?;
+    let mut people: Box<dyn Write> = match &programs {
+        Some(programs) if programs.is_stdout() => Box::new(anstream::stderr()),
         _ => Box::new(anstream::stdout()),
     };
-    let mode = runner::doctor()?;
+    let stop = Stop::on_signals()?;
+    let mode = runner::doctor(&stop)?;
+    for plan in &mut plans {
+        if let Some((_, with)) = plan.clauses.first() {
+            plan.features = features(&plan.applier.subject, with, &stop)?;
+        }
+    }
     let since = Instant::now();
-    let rows = judge(
-        &plans,
-        seed,
-        asked.jobs.map_or(AT_ONCE, usize::from),
-        &mut *people,
-    );
+    let at_once = at_once(asked.jobs);
+    let rows = judge(&plans, seed, at_once, &stop, &mut *people);
     let matrix = Matrix {
         kernel: rustix::system::uname()
             .release()
@@ -47,19 +57,29 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
         mode,
         seed,
         duration: since.elapsed(),
+        stopped: stop.why().map(ToString::to_string),
+        left: plans.len() - rows.len(),
         rows,
     };
     matrix::summary(&matrix, &mut *people)?;
-    if let Some(mut programs) = programs {
-        matrix::write_json(&matrix, &mut *programs)?;
+    if let Some(programs) = programs {
+        programs.write(|to| matrix::write_json(&matrix, to))?;
     }
-    Ok(matrix.exit_status(asked.strict))
+    let interrupted = stop.why().and_then(Why::exit_status);
+    Ok(interrupted.unwrap_or_else(|| matrix.exit_status(asked.strict)))
+}
+
+fn at_once(asked: Option<NonZeroUsize>) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    asked.map_or((PER_CORE * cores).min(AT_MOST), usize::from)
 }
 
 /// An applier, and by what it is judged.
 struct Plan {
     applier: Fixture,
     clauses: Vec<(&'static Clause, Configuration)>,
+    /// What it claims, once it has been asked.
+    features: Vec<Feature>,
 }
 
 /// The appliers asked for, correct ones first, as many of the broken ones as a selected clause is
@@ -97,6 +117,7 @@ fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
     let plan = |applier| Plan {
         clauses: clauses_for(&applier, asked, &selected),
         applier,
+        features: Vec::new(),
     };
     Ok(appliers.into_iter().map(plan).collect())
 }
@@ -129,26 +150,30 @@ fn clauses_for(
     plan
 }
 
-/// Judges each, and tells of each as it is done.
-fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<Row> {
-    let mut jobs = Vec::new();
-    let mut owners = Vec::new();
-    for (owner, plan) in plans.iter().enumerate() {
-        let level = selection::level(&plan.clauses);
-        for (clause, with) in &plan.clauses {
-            owners.push(owner);
-            jobs.push(Job {
-                clause: clause.id.to_owned(),
-                configuration: with.name.clone(),
-                toml: with.toml.clone(),
-                subject: plan.applier.subject.clone(),
-                seed,
-                level,
-                keep: Keep::Nothing,
-                pause: false,
-            });
+/// Judges each, and tells of each as it is done: of those that all clauses judged before the run was
+/// stopped.
+fn judge(plans: &[Plan], seed: u64, at_once: usize, stop: &Stop, to: &mut dyn Write) -> Vec<Row> {
+    let order = by_turns(plans);
+    let levels: Vec<f64> = plans
+        .iter()
+        .map(|plan| selection::level(&plan.clauses))
+        .collect();
+    let job = |&(owner, clause): &(usize, usize)| {
+        let plan = &plans[owner];
+        let (clause, with) = &plan.clauses[clause];
+        Job {
+            clause: clause.id.to_owned(),
+            configuration: with.name.clone(),
+            toml: with.toml.clone(),
+            subject: plan.applier.subject.clone(),
+            features: plan.features.clone(),
+            seed,
+            level: levels[owner],
+            keep: Keep::Nothing,
+            pause: false,
         }
-    }
+    };
+    let jobs: Vec<Job> = order.iter().map(job).collect();
     let width = plans.iter().map(|plan| plan.applier.name.len()).max();
     let width = width.unwrap_or(0);
     let bar = ProgressBar::new(jobs.len() as u64);
@@ -156,13 +181,15 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<R
     bar.set_style(ProgressStyle::with_template(style).expect("a template of ours"));
     let mut verdicts: Vec<Vec<(usize, Record)>> = vec![Vec::new(); plans.len()];
     let mut rows: Vec<Option<Row>> = vec![None; plans.len()];
-    runner::run(&jobs, at_once, |index, message| {
-        let Message::Finished { record } = message else {
+    runner::run(&jobs, at_once, stop, |index, message| {
+        let Message::Finished { record, .. } = message else {
             return;
         };
         bar.inc(1);
-        let owner = owners[index];
-        let Plan { applier, clauses } = &plans[owner];
+        let (owner, _) = order[index];
+        let Plan {
+            applier, clauses, ..
+        } = &plans[owner];
         verdicts[owner].push((index, Record::clone(record)));
         if verdicts[owner].len() == clauses.len() {
             verdicts[owner].sort_by_key(|&(index, _)| index);
@@ -180,4 +207,71 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, to: &mut dyn Write) -> Vec<R
     });
     bar.finish_and_clear();
     rows.into_iter().flatten().collect()
+}
+
+/// Each applier's number with each of its clauses' numbers, in the order in which they are judged: the
+/// correct ones' spread evenly over all. Their clauses keep the machine busy, the broken ones' leave
+/// it idle, so that at any time there are some of both.
+fn by_turns(plans: &[Plan]) -> Vec<(usize, usize)> {
+    let of = |correct: bool| -> Vec<(usize, usize)> {
+        let owners = plans.iter().enumerate();
+        let owners = owners.filter(|(_, plan)| (plan.applier.kind == Kind::Correct) == correct);
+        let each = owners.flat_map(|(owner, plan)| {
+            let clauses = 0..plan.clauses.len();
+            clauses.map(move |clause| (owner, clause))
+        });
+        each.collect()
+    };
+    let placed = |jobs: Vec<(usize, usize)>| {
+        let all = jobs.len() as f64;
+        let at = move |(place, job)| ((place as f64 + 0.5) / all, job);
+        jobs.into_iter().enumerate().map(at).collect::<Vec<_>>()
+    };
+    let mut all = [placed(of(true)), placed(of(false))].concat();
+    all.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    all.into_iter().map(|(_, job)| job).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(kind: Kind, clauses: usize) -> Plan {
+        let applier = Fixture {
+            name: "mine".to_owned(),
+            kind,
+            subject: Subject::Shipped,
+            header: fixtures::Header::default(),
+        };
+        let all: Vec<_> = clauses::all().take(clauses).collect();
+        let mut clauses = selection::plan(&all, &[]);
+        clauses.dedup_by_key(|(clause, _)| clause.id);
+        Plan {
+            applier,
+            clauses,
+            features: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn correct_ones_are_spread_evenly_and_none_is_left_out() {
+        let plans = [
+            plan(Kind::Correct, 2),
+            plan(Kind::Broken, 3),
+            plan(Kind::Broken, 3),
+        ];
+        assert_eq!(
+            by_turns(&plans),
+            [
+                (1, 0),
+                (0, 0),
+                (1, 1),
+                (1, 2),
+                (2, 0),
+                (0, 1),
+                (2, 1),
+                (2, 2)
+            ]
+        );
+    }
 }

@@ -1,23 +1,25 @@
 //! `run`: from what is asked to the exit status.
 
 use std::env;
-use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Error, Run};
+use super::outputs::Output;
+use super::{Error, Run, WARNING};
 use crate::applier;
 use crate::bundle::Keep;
-use crate::clause::Clause;
+use crate::clause::{Clause, Feature};
 use crate::configuration::Configuration;
 use crate::forecast::forecast;
-use crate::job::{Job, Subject};
+use crate::job::{Claims, Job, Message, Question, Subject};
+use crate::judgement::Status;
 use crate::report::progress::Progress;
 use crate::report::{Record, Report, html, json, junit, terminal};
 use crate::selection::Misfit;
+use crate::stop::{Stop, Why};
 use crate::{clauses, runner, selection};
 
 /// A run that takes so long is announced.
@@ -34,30 +36,29 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let selected = selection::select(&asked.only)?;
     let plan = selection::plan(&selected, &given);
     let misfits = selection::misfits(&selected, &given);
-    if plan.is_empty() {
+    let Some((_, first)) = plan.first() else {
         return Err(Error::Nothing(why_nothing(&asked.configs, &misfits)));
-    }
+    };
     let seed = asked
         .seed
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    let with = plan.iter().map(|(_, with)| with);
-    let configs = unique(with.chain(misfits.iter().map(|misfit| &misfit.with)));
     let keep = keep(asked)?;
     let at_once = if asked.pause_on_failure {
         1
     } else {
         at_once(asked.jobs)
     };
-    let forecast = forecast(plan.iter().map(|(_, with)| with), at_once);
-    let jobs = jobs(plan, &subject, seed, &keep, asked.pause_on_failure);
-    let outputs = Outputs::open(asked)?;
+    let outputs = Outputs::find(asked)?;
     let mut people: Box<dyn Write> = if outputs.take_stdout {
         Box::new(anstream::stderr())
     } else {
         Box::new(anstream::stdout())
     };
 
-    let mode = runner::doctor()?;
+    let stop = Stop::on_signals()?;
+    let mode = runner::doctor(&stop)?;
+    let features = features(&subject, first, &stop)?;
+    let forecast = forecast(plan.iter().map(|(_, with)| with), at_once);
     if forecast >= LONG {
         let minutes = forecast.as_secs().div_ceil(60);
         writeln!(
@@ -66,14 +67,40 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
              as [keepalive] says."
         )?;
     }
+    let jobs = jobs(
+        &plan,
+        &subject,
+        &features,
+        seed,
+        &keep,
+        asked.pause_on_failure,
+    );
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
-    let clauses = runner::run(&jobs, at_once, |index, message| {
+    let mut any_passed = false;
+    let records = runner::run(&jobs, at_once, &stop, |index, message| {
         progress.show(index, message);
+        if let Message::Finished { record, endless } = message {
+            any_passed |= record.status == Status::Passed;
+            // Of an applier that works otherwise it is the clause's own failure.
+            if let (Some(what), false) = (endless, any_passed) {
+                stop.ask(Why::Endless(what.clone()));
+            }
+        }
     });
     progress.end();
-    let clauses = with_misfits(clauses, &misfits);
 
+    let stopped = stop.why().map(ToString::to_string);
+    let whole = records
+        .into_iter()
+        .zip(&plan)
+        .map(|(record, (clause, with))| {
+            let why = stopped.as_deref().unwrap_or_default();
+            record.unwrap_or_else(|| Record::not_judged(clause, &with.name, why))
+        });
+    let clauses = with_misfits(whole.collect(), &misfits);
+    let with = plan.iter().map(|(_, with)| with);
+    let configs = unique(with.chain(misfits.iter().map(|misfit| &misfit.with)));
     let report = Report {
         kernel: rustix::system::uname()
             .release()
@@ -84,33 +111,66 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
         mode,
         seed,
         duration: since.elapsed(),
+        stopped,
         configs,
         clauses,
     };
     terminal::summary(&report, &mut *people)?;
     outputs.write(&report)?;
-    Ok(report.exit_status(asked.strict))
+    let interrupted = stop.why().and_then(Why::exit_status);
+    Ok(interrupted.unwrap_or_else(|| report.exit_status(asked.strict)))
+}
+
+/// What the applier claims. Words that the contract does not know are told once, and passed over:
+/// a later contract may have them.
+pub(super) fn features(
+    subject: &Subject,
+    with: &Configuration,
+    stop: &Stop,
+) -> Result<Vec<Feature>, Error> {
+    if !subject.is_foreign() {
+        return Ok(Feature::ALL.to_vec());
+    }
+    let question = Question {
+        subject: subject.clone(),
+        configuration: with.name.clone(),
+        toml: with.toml.clone(),
+    };
+    let Claims { features, unknown } = runner::ask(question, stop)?;
+    if !unknown.is_empty() {
+        let known: Vec<&str> = Feature::ALL.into_iter().map(Feature::word).collect();
+        anstream::eprintln!(
+            "{WARNING}warning:{WARNING:#} `{} features` printed `{}`, which this suite does not know and \
+             passes over; it knows {}",
+            subject.name(),
+            unknown.join("`, `"),
+            known.join(" ")
+        );
+    }
+    Ok(features)
 }
 
 fn jobs(
-    plan: Vec<(&'static Clause, Configuration)>,
+    plan: &[(&'static Clause, Configuration)],
     subject: &Subject,
+    features: &[Feature],
     seed: u64,
     keep: &Keep,
     pause: bool,
 ) -> Vec<Job> {
-    let level = selection::level(&plan);
-    let job = |(clause, with): (&Clause, Configuration)| Job {
+    let level = selection::level(plan);
+    let job = |(clause, with): &(&Clause, Configuration)| Job {
         clause: clause.id.to_owned(),
-        configuration: with.name,
-        toml: with.toml,
+        configuration: with.name.clone(),
+        toml: with.toml.clone(),
         subject: subject.clone(),
+        features: features.to_vec(),
         seed,
         level,
         keep: keep.clone(),
         pause,
     };
-    plan.into_iter().map(job).collect()
+    plan.iter().map(job).collect()
 }
 
 /// The configurations that no clause fits, and why, where that is the same for all clauses.
@@ -162,8 +222,7 @@ fn keep(asked: &Run) -> Result<Keep, Error> {
     })
 }
 
-/// Two for each core, as clauses mostly wait; and eight at most, as all labs of a machine share one
-/// neighbour table, in which each has some fifty entries of 500.
+/// Two for each core, as clauses mostly wait; and eight at most.
 fn at_once(asked: Option<NonZeroUsize>) -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     asked.map_or((2 * cores).min(8), usize::from)
@@ -174,14 +233,14 @@ type Form = fn(&Report, &mut dyn Write) -> io::Result<()>;
 
 /// The files that the report goes to beside the terminal.
 struct Outputs {
-    files: Vec<(Form, PathBuf, Box<dyn Write>)>,
+    files: Vec<(Form, Output)>,
     /// Whether one of them is standard output.
     take_stdout: bool,
 }
 
 impl Outputs {
-    /// Opens them before the run, so that a wrong path does not cost one.
-    fn open(asked: &Run) -> Result<Self, Error> {
+    /// Finds them before the run, so that a wrong path does not cost one.
+    fn find(asked: &Run) -> Result<Self, Error> {
         let forms: [(&Option<PathBuf>, Form); 3] = [
             (&asked.json, json::write),
             (&asked.junit, junit::write),
@@ -193,38 +252,18 @@ impl Outputs {
         };
         for (path, form) in forms {
             let Some(path) = path else { continue };
-            if is_stdout(path) && std::mem::replace(&mut outputs.take_stdout, true) {
+            let output = Output::find(path)?;
+            if output.is_stdout() && std::mem::replace(&mut outputs.take_stdout, true) {
                 return Err(Error::OneOutput);
             }
-            outputs.files.push((form, path.clone(), open(path)?));
+            outputs.files.push((form, output));
         }
         Ok(outputs)
     }
 
     fn write(self, report: &Report) -> Result<(), Error> {
-        for (form, path, mut to) in self.files {
-            let written = form(report, &mut *to).and_then(|()| to.flush());
-            match written {
-                Err(error) if is_stdout(&path) => return Err(Error::Print(error)),
-                Err(source) => return Err(Error::Output { path, source }),
-                Ok(()) => (),
-            }
-        }
-        Ok(())
+        self.files
+            .into_iter()
+            .try_for_each(|(form, output)| output.write(|to| form(report, to)))
     }
-}
-
-pub(super) fn is_stdout(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-pub(super) fn open(path: &Path) -> Result<Box<dyn Write>, Error> {
-    if is_stdout(path) {
-        return Ok(Box::new(io::stdout()));
-    }
-    let file = File::create(path).map_err(|source| Error::Output {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Box::new(file))
 }

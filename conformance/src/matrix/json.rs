@@ -18,6 +18,8 @@ pub fn write(matrix: &Matrix, to: &mut dyn Write) -> io::Result<()> {
         "mode": matrix.mode,
         "seed": matrix.seed,
         "duration_ms": u64::try_from(matrix.duration.as_millis()).unwrap_or(u64::MAX),
+        "stopped": matrix.stopped,
+        "left": matrix.left,
         "appliers": matrix.rows.iter().map(row).collect::<Vec<_>>(),
     });
     serde_json::to_writer_pretty(&mut *to, &object)?;

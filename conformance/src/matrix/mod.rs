@@ -149,6 +149,10 @@ pub struct Matrix {
     pub seed: u64,
     /// From the first worker to the last.
     pub duration: std::time::Duration,
+    /// Why it was stopped before all were judged, if it was.
+    pub stopped: Option<String>,
+    /// How many appliers were not judged by all their clauses then, and are not told of.
+    pub left: usize,
     /// The appliers.
     pub rows: Vec<Row>,
 }
@@ -243,6 +247,8 @@ pub(crate) mod tests {
             mode: "full".into(),
             seed: 1,
             duration: std::time::Duration::ZERO,
+            stopped: None,
+            left: 0,
             rows: vec![row],
         };
         assert_eq!(

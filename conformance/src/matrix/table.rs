@@ -163,6 +163,10 @@ fn counts(matrix: &Matrix, to: &mut dyn Write) -> io::Result<()> {
         right(Kind::Correct),
         all(Kind::Correct),
     )?;
+    if let Some(why) = &matrix.stopped {
+        let left = matrix.left;
+        writeln!(to, "{BAD}stopped{BAD:#}, {why}: {left} appliers not judged")?;
+    }
     let Matrix {
         kernel, mode, seed, ..
     } = matrix;
@@ -218,6 +222,8 @@ mod tests {
             mode: "full".into(),
             seed: 1,
             duration: std::time::Duration::from_secs(2),
+            stopped: None,
+            left: 0,
             rows,
         };
         let mut written = Vec::new();

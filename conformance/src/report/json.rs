@@ -25,6 +25,8 @@ struct Object<'a> {
     counts: Counts,
     /// A foreign applier's layout clauses, which are not in the counts above.
     layout_apart: Counts,
+    /// Why the run was stopped before all clauses were judged.
+    stopped: Option<&'a str>,
     configs: Vec<Config<'a>>,
     clauses: &'a [Record],
 }
@@ -80,6 +82,7 @@ pub fn write(report: &Report, to: &mut dyn Write) -> io::Result<()> {
         duration_ms: report.duration.as_millis(),
         counts: report.counts(),
         layout_apart: report.layout_apart(),
+        stopped: report.stopped.as_deref(),
         configs: report.configs.iter().map(Config::new).collect(),
         clauses: &report.clauses,
     };
@@ -123,6 +126,7 @@ mod tests {
                 "skipped",
                 "inconclusive",
                 "layout_apart",
+                "stopped",
                 "configs",
                 "clauses"
             ]

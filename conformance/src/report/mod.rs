@@ -81,6 +81,13 @@ impl Record {
         }
     }
 
+    /// A clause that was not judged with this configuration, as the run was stopped before.
+    #[must_use]
+    pub fn not_judged(clause: &Clause, config: &str, stopped: &str) -> Self {
+        let judgement = Judgement::inconclusive(not_judged(stopped));
+        Record::new(clause, config, judgement, Duration::ZERO)
+    }
+
     /// The same with details, if there are any.
     #[must_use]
     pub fn with_detail(self, detail: Option<String>) -> Self {
@@ -89,6 +96,10 @@ impl Record {
             ..self
         }
     }
+}
+
+fn not_judged(stopped: &str) -> String {
+    format!("not judged: {stopped}")
 }
 
 /// How many clauses have which verdict.
@@ -139,6 +150,8 @@ pub struct Report {
     pub seed: u64,
     /// From the first worker to the last.
     pub duration: Duration,
+    /// Why it was stopped before all clauses were judged, if it was.
+    pub stopped: Option<String>,
     /// What was judged with, in the order of their first use.
     pub configs: Vec<Configuration>,
     /// In the order of the list of clauses.
@@ -162,6 +175,13 @@ impl Report {
     #[must_use]
     pub fn is_apart(&self, record: &Record) -> bool {
         self.foreign && record.kind == Kind::Layout
+    }
+
+    /// Whether this record is of a clause that was not judged, as the run was stopped before.
+    #[must_use]
+    pub fn was_left(&self, record: &Record) -> bool {
+        let reason = self.stopped.as_deref().map(not_judged);
+        reason.is_some() && record.reason == reason
     }
 
     /// The contract's exit status: 0 all judged clauses hold, 1 one failed, 4 some could not be
@@ -232,6 +252,7 @@ pub(crate) mod tests {
             mode: "full".to_owned(),
             seed: 7,
             duration: Duration::from_millis(21_000),
+            stopped: None,
             configs: vec![Configuration::builtin(&TWO_LINES)],
             clauses: verdicts
                 .iter()

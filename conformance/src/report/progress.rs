@@ -62,7 +62,7 @@ impl<'a> Progress<'a> {
                     });
                 }
             }
-            Message::Finished { record } => {
+            Message::Finished { record, .. } => {
                 if let Some(bar) = self.running.remove(&index) {
                     bar.finish_and_clear();
                 }
@@ -82,12 +82,18 @@ impl<'a> Progress<'a> {
                     let _ = write!(self.to, "{told}").and_then(|()| self.to.flush());
                 });
             }
-            Message::Unavailable { .. } | Message::Waiting { .. } => (),
+            Message::Unavailable { .. }
+            | Message::Waiting { .. }
+            | Message::Claims(_)
+            | Message::Unfit { .. } => (),
         }
     }
 
-    /// Takes the bars away.
+    /// Takes the bars away, also those of what was broken off.
     pub fn end(self) {
+        for bar in self.running.values() {
+            bar.finish_and_clear();
+        }
         self.all.finish_and_clear();
     }
 }

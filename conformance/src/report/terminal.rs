@@ -69,12 +69,14 @@ fn number(value: &Value) -> String {
 /// If it cannot be written.
 pub fn summary(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     for status in [Status::Failed, Status::Inconclusive] {
-        for record in report.clauses.iter().filter(|one| one.status == status) {
+        let of_it = |one: &&Record| one.status == status && !report.was_left(one);
+        for record in report.clauses.iter().filter(of_it) {
             writeln!(to)?;
             told(report, record, to)?;
         }
     }
     skips(report, to)?;
+    left(report, to)?;
     writeln!(to)?;
     areas(report, to)?;
     writeln!(to)?;
@@ -100,6 +102,25 @@ pub fn summary(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     )
 }
 
+/// What was not judged, as the run was stopped before.
+fn left(report: &Report, to: &mut dyn Write) -> io::Result<()> {
+    let Some(why) = &report.stopped else {
+        return Ok(());
+    };
+    let left = report.clauses.iter().filter(|one| report.was_left(one));
+    let left: Vec<String> = left.map(named).collect();
+    let style = style(Status::Failed);
+    writeln!(to, "\n{style}stopped{style:#}, {why}")?;
+    if !left.is_empty() {
+        writeln!(to, "  {} not judged: {}", left.len(), left.join(", "))?;
+    }
+    Ok(())
+}
+
+fn named(record: &Record) -> String {
+    format!("{} ({})", record.id, record.config)
+}
+
 /// What was skipped, reason by reason.
 fn skips(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     let skipped = || {
@@ -115,9 +136,8 @@ fn skips(report: &Report, to: &mut dyn Write) -> io::Result<()> {
     }
     let style = style(Status::Skipped);
     for why in reasons {
-        let with = |record: &Record| format!("{} ({})", record.id, record.config);
         let clauses = skipped().filter(|record| reason(record) == why);
-        let clauses: Vec<String> = clauses.map(with).collect();
+        let clauses: Vec<String> = clauses.map(named).collect();
         writeln!(
             to,
             "\n{style}skipped{style:#}, {why}:\n  {}",
@@ -273,6 +293,30 @@ mod tests {
         assert!(text.contains("run --only a.b -c two-lines --seed 7\n"));
         assert!(text.contains("area  passed  failed  skipped  inconclusive\na          -       1"));
         assert!(text.contains("0 passed, 1 failed, 0 skipped, 0 inconclusive\n"));
+    }
+
+    #[test]
+    fn what_was_left_when_it_was_stopped_is_told_at_once() {
+        let mut report = report(false, &[(Kind::Behaviour, Status::Passed)]);
+        report.stopped = Some("interrupted by SIGINT".to_owned());
+        let clause = crate::clauses::all().next().unwrap();
+        for config in ["two-lines", "three-lines"] {
+            let left = Record::not_judged(clause, config, "interrupted by SIGINT");
+            report.clauses.push(left);
+        }
+        let mut written = Vec::new();
+        summary(&report, &mut written).unwrap();
+        let text = plain(&String::from_utf8(written).unwrap());
+        let id = clause.id;
+        let told = format!(
+            "stopped, interrupted by SIGINT\n  2 not judged: {id} (two-lines), {id} (three-lines)\n"
+        );
+        assert!(text.contains(&told), "{text}");
+        assert!(!text.contains("alone:"), "{text}");
+        assert!(
+            text.contains("1 passed, 0 failed, 0 skipped, 2 inconclusive"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Scene<'_> {
     pub fn apply_again(&mut self, flows: &[FlowId]) -> Result<usize, Trouble> {
         self.cx.events.note("apply");
         let mut unanswered = 0;
-        if self.cx.applier.features()?.contains(&Feature::Reload) {
+        if self.cx.applier.features().contains(&Feature::Reload) {
             let Self { cx, traffic, .. } = self;
             let applier = &cx.applier;
             unanswered += thread::scope(|scope| -> Result<usize, Trouble> {

@@ -180,6 +180,7 @@ fn report() -> Report {
         mode: "full".to_owned(),
         seed: 7,
         duration: Duration::from_millis(21_000),
+        stopped: None,
         configs: vec![two, four],
         clauses: vec![
             of("spread.weighted", "four-to-one", weighted),

@@ -36,6 +36,7 @@ fn page(report: &Report) -> Markup {
     };
     let wrong: Vec<&Record> = bad(Status::Failed)
         .chain(bad(Status::Inconclusive))
+        .filter(|record| !report.was_left(record))
         .collect();
     let good = |record: &&Record| !wrong.iter().any(|one| std::ptr::eq(*one, *record));
     let (spread, failover): (Vec<&Record>, Vec<&Record>) = (
@@ -189,6 +190,9 @@ fn header(report: &Report) -> Markup {
                     div { dt { (name) } dd { (value) } }
                 }
             }
+            @if let Some(why) = &report.stopped {
+                p.note { "Stopped before all clauses were judged: " (why) "." }
+            }
             @if apart.total() > 0 {
                 p.note {
                     "Counted apart, as this applier need not have the how-to's layout: "
@@ -223,6 +227,22 @@ mod tests {
         let page = page(&report).into_string();
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(1)"), "{page}");
+    }
+
+    #[test]
+    fn what_was_left_of_a_stopped_run_did_not_go_wrong() {
+        let mut report = report(false, &[(Kind::Behaviour, Status::Passed)]);
+        report.stopped = Some("interrupted by SIGINT".to_owned());
+        let clause = crate::clauses::all().next().unwrap();
+        let left = Record::not_judged(clause, "two-lines", "interrupted by SIGINT");
+        report.clauses.push(left);
+        let page = page(&report).into_string();
+        assert!(
+            page.contains("Stopped before all clauses were judged: interrupted by SIGINT."),
+            "{page}"
+        );
+        assert!(page.contains("1 of 2 could not be judged"), "{page}");
+        assert!(!page.contains("What went wrong"), "{page}");
     }
 
     #[test]

@@ -1,0 +1,200 @@
+//! Runs that end before all clauses are judged: what was judged is told, files hold a whole report or
+//! what they held before, and nothing is left.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use common::{BINARY, Pipe, applier};
+
+/// A run of clauses about spread, one at a time, in a process group of its own, as a shell starts it.
+fn run(applier: &Path) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg("run").arg("--applier").arg(applier);
+    command.args(["--only", "spread", "--jobs", "1", "--no-keep"]);
+    command.process_group(0).stdout(Stdio::null());
+    command
+}
+
+/// As a terminal sends it for Ctrl-C: to all of the group.
+fn send(signal: Signal, run: &Child) {
+    let group = Pid::from_raw(run.id().try_into().unwrap());
+    killpg(group, signal).unwrap();
+}
+
+/// An applier that fails the first clause, and is at work on the second until it is ended.
+fn at_work_on_the_second(pipe: &Pipe) -> String {
+    let hold = pipe.hold();
+    format!(
+        r#"apply) first="${{0%/*}}/first"; [ -e "$first" ] && {{ {hold}; sleep 60; }}; : > "$first"; exit 9 ;;"#
+    )
+}
+
+fn is_told(signal: Signal, name: &str, status: i32) {
+    let pipe = Pipe::new();
+    let (folder, path) = applier(&at_work_on_the_second(&pipe));
+    let report = folder.path().join("report.json");
+    fs::write(&report, "before").unwrap();
+    let mut command = run(&path);
+    command.arg("--json").arg(&report).stdout(Stdio::piped());
+    let run = command.spawn().unwrap();
+    let held = pipe.held();
+    assert_eq!(fs::read_to_string(&report).unwrap(), "before");
+    send(signal, &run);
+    let output = run.wait_with_output().unwrap();
+    held.expect_let_go();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{told}");
+    let why = format!("interrupted by {name}");
+    let read: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    assert_eq!(read["stopped"], *why);
+    let clauses = read["clauses"].as_array().unwrap();
+    let left = clauses.len() - 1;
+    assert!(left > 2, "{left}");
+    assert_eq!(
+        (&read["failed"], &read["inconclusive"]),
+        (&1.into(), &left.into())
+    );
+    assert_eq!(clauses[1]["reason"], format!("not judged: {why}"));
+    assert!(
+        told.contains(&format!("stopped, {why}\n  {left} not judged: ")),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("1 failed, 0 skipped, {left} inconclusive")),
+        "{told}"
+    );
+    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(names.len(), 3, "nothing else is left: {names:?}");
+}
+
+#[test]
+fn what_was_judged_before_ctrl_c_is_reported() {
+    is_told(Signal::SIGINT, "SIGINT", 130);
+}
+
+#[test]
+fn what_was_judged_before_sigterm_is_reported() {
+    is_told(Signal::SIGTERM, "SIGTERM", 143);
+}
+
+/// The first signal's report cannot be written to the end, as nobody reads it.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let pipe = Pipe::new();
+    let (_folder, path) = applier(&at_work_on_the_second(&pipe));
+    let mut command = run(&path);
+    command.args(["--json", "-"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let stdout = run.stdout.take().unwrap();
+    fcntl(&stdout, FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    let _held = pipe.held();
+    send(Signal::SIGINT, &run);
+    let mut told = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("interrupted by SIGINT")));
+    send(Signal::SIGTERM, &run);
+    assert_eq!(run.wait().unwrap().code(), Some(143));
+    let mut half = String::new();
+    BufReader::new(stdout).read_to_string(&mut half).unwrap();
+    assert!(serde_json::from_str::<Value>(&half).is_err(), "{half}");
+}
+
+#[test]
+fn a_run_that_was_asked_nothing_yet_ends_too() {
+    let pipe = Pipe::new();
+    let (_folder, path) = applier(&format!("features) {}; sleep 60 ;;", pipe.hold()));
+    let run = run(&path).stderr(Stdio::piped()).spawn().unwrap();
+    let held = pipe.held();
+    send(Signal::SIGINT, &run);
+    let output = run.wait_with_output().unwrap();
+    held.expect_let_go();
+    assert_eq!(output.status.code(), Some(130));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("interrupted by SIGINT"), "{told}");
+}
+
+#[test]
+fn mutants_tell_of_the_appliers_that_are_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("matrix.json");
+    let mut command = Command::new(BINARY);
+    command.args([
+        "mutants",
+        "--applier",
+        "weights-*",
+        "--only",
+        "spread",
+        "--jobs",
+        "1",
+        "--json",
+    ]);
+    command.arg(&report).process_group(0).stdout(Stdio::piped());
+    let mut run = command.spawn().unwrap();
+    let mut told = BufReader::new(run.stdout.take().unwrap()).lines();
+    assert!(told.next().unwrap().unwrap().starts_with("caught "));
+    send(Signal::SIGINT, &run);
+    let told: Vec<String> = told.map(Result::unwrap).collect();
+    assert_eq!(run.wait().unwrap().code(), Some(130), "{told:#?}");
+    let read: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
+    let (done, left) = (read["appliers"].as_array().unwrap().len(), &read["left"]);
+    assert!(done > 0 && left.as_u64() > Some(0), "{done} {left}");
+    let stopped = format!("stopped, interrupted by SIGINT: {left} appliers not judged");
+    assert!(told.contains(&stopped), "{told:#?}");
+}
+
+/// Twenty seconds for the first command, and not for each.
+#[test]
+fn an_applier_that_hangs_is_told_once() {
+    let (_folder, path) = applier("apply) echo hm; sleep 60 ;;");
+    let since = Instant::now();
+    let output = run(&path).stdout(Stdio::piped()).output().unwrap();
+    let took = since.elapsed();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(took < Duration::from_secs(39), "{took:?}");
+    let stopped = format!("stopped, `{} apply` still ran after 20 s\n", path.display());
+    assert!(told.contains(&stopped), "{told}");
+    assert!(told.contains("0 passed, 1 failed, 0 skipped, "), "{told}");
+    assert!(told.contains("  | hm\n"), "{told}");
+}
+
+/// It works otherwise: what hangs is one clause's failure.
+#[test]
+fn a_hang_of_one_clause_is_its_own() {
+    let (_folder, path) = applier(
+        r#"apply) [ "$WEIGHT1" = 4 ] && sleep 60; exec "$MULTIWAN" apply -c "$MULTIWAN_CONFIG" ;;
+           keepalive) exec "$MULTIWAN" keepalive -c "$MULTIWAN_CONFIG" ;;"#,
+    );
+    let mut command = Command::new(BINARY);
+    command.arg("run").arg("--applier").arg(path);
+    command.args([
+        "--only",
+        "spread.single-pair",
+        "--jobs",
+        "1",
+        "--no-keep",
+        "--json",
+        "-",
+    ]);
+    command.args(["-c", "two-lines", "-c", "four-to-one", "-c", "three-lines"]);
+    let output = command.output().unwrap();
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{read:#}");
+    let verdicts = read["clauses"].as_array().unwrap().iter();
+    let verdicts: Vec<&str> = verdicts
+        .map(|one| one["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(verdicts, ["passed", "failed", "passed"], "{read:#}");
+    assert!(read["stopped"].is_null(), "{read:#}");
+}

@@ -246,7 +246,8 @@ fn missing(needs: &[Need], mode: Mode, claimed: &[Feature], shipped: bool) -> Op
         Need::Settings => (mode != Mode::Full).then(|| READ_ONLY.to_owned()),
         Need::Sysctl(path) => {
             let there = Path::new("/proc/sys").join(path).exists();
-            (!there).then(|| format!("this kernel has no {}", path.replace('/', ".")))
+            let name = path.replace('/', ".");
+            (!there).then(|| format!("this kernel has no {name}, or hides it here"))
         }
         Need::TokenBucket => match multiwan_lab::has_token_bucket() {
             Ok(there) => (!there).then(|| NO_TOKEN_BUCKET.to_owned()),
@@ -278,7 +279,10 @@ mod tests {
             None
         );
         let reason = missing(&[known, unknown], Mode::Full, &[], true).unwrap();
-        assert_eq!(reason, "this kernel has no net.ipv4.no_such");
+        assert_eq!(
+            reason,
+            "this kernel has no net.ipv4.no_such, or hides it here"
+        );
         assert_eq!(
             missing(&[pins], Mode::Full, &[], false).unwrap(),
             "not claimed: pin"

@@ -33,8 +33,9 @@ static KEEPALIVE: Clause = Clause {
     method: "The first line's modem hangs until new connections avoid it, and is repaired without \
         a word of its own: it does not ask for the router by ARP. That its gateway has failed is not \
         forgotten meanwhile, as the kernel does now and then where a machine has many neighbours. In \
-        the time that the contract gives, new connections must use the line again; then distinct pairs are tested for \
-        each line's share by the exact binomial test, and 400 of them ask twice more.",
+        the time that the contract gives, new connections must use the line again; then distinct \
+        pairs are tested for each line's share by the exact binomial test, and 400 of them ask twice \
+        more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| {

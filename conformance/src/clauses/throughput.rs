@@ -28,9 +28,9 @@ static SUM: Clause = Clause {
     how_to: &["1.1"],
     promise: "Two equal lines carry at least 1.9 times what one carries, while both have work.",
     method: "Each line carries 20 Mbit/s. 200 connections of distinct pairs are opened for each \
-        line; then those of the first line alone download 7,300 bytes each, and after that all at the same time. By \
-        the times at which frames reached the clients, what all lines carried together while each \
-        had work must be 0.95 times the number of lines times what the one carried alone (1.9 \
+        line; then those of the first line alone download 7,300 bytes each, and after that all at \
+        the same time. By the times at which frames reached the clients, what all lines carried \
+        together while each had work must be 0.95 times the number of lines times what the one carried alone (1.9 \
         times for two lines). If it is not, and lines with work paused for longer than their token \
         buckets make up for (100 ms), or a frame was lost, it is inconclusive.",
     needs: &[Need::Settings, Need::TokenBucket],

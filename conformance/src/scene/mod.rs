@@ -75,8 +75,9 @@ impl<'a> Scene<'a> {
     }
 
     /// As [`Scene::set`], with so many clients more, or as many as the LAN has room for, which no flow
-    /// is from until the clause begins one: the last of all clients, see [`Scene::listeners`]. The router has not spent a word on them yet, of the few that
-    /// its limit on ICMP errors grants to each.
+    /// is from until the clause begins one: the last of all clients, see [`Scene::listeners`]. The
+    /// router has not spent a word on them yet, of the few that its limit on ICMP errors grants to
+    /// each.
     ///
     /// # Errors
     ///

@@ -23,9 +23,9 @@ pub(super) static ALL_LINES: Clause = Clause {
     method: "All lines' cards are taken down, which makes the kernel drop the whole multipath \
         route; in a second pass all modems hang, and nobody but the keepalive can tell. In the time \
         that the contract gives, two new connections, one after the other, must meet an ICMP error \
-        within 250 ms each; then one of each of 16 clients must to which the router has something \
-        left to say by its limit on ICMP errors, and the router must answer in the LAN. The last line returns first and must be used \
-        while the others are dead, and they after it.",
+        within 250 ms each; then so must one of each of 16 clients that the router's limit on ICMP \
+        errors leaves a word for, and the router must answer in the LAN. The last line returns first \
+        and must be used while the others are dead, and they after it.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {

@@ -27,7 +27,7 @@ pub(super) static NOT_UNPROBED: Clause = Clause {
         Need::Settings,
         Need::Sysctl("net/ipv4/fib_multipath_use_neigh"),
         // Linux 5.10 hides it in the namespaces of ordinary users (`neigh_sysctl_register`).
-        Need::Sysctl("net/ipv4/neigh/default/base_reachable_time_ms"),
+        Need::Sysctl("net/ipv4/neigh/lo/base_reachable_time_ms"),
     ],
     configurations: &[TWO_LINES],
     fits: fits::several_lines_share,

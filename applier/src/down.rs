@@ -77,8 +77,18 @@ fn back(before: &State, mut found: State) -> Changes {
         }
         _ => None,
     });
+    // Less than a tick from what was there, a timer passes for that, rounded.
+    let rounded = before.settings.iter().filter_map(|(setting, &to)| {
+        let from = *found.settings.get(setting)?;
+        (from != to && setting.holds(to, from)).then(|| Step::Set {
+            setting: setting.clone(),
+            from,
+            to,
+        })
+    });
     promote
         .chain(there.inverse().steps().iter().cloned())
+        .chain(rounded)
         .collect()
 }
 
@@ -202,4 +212,29 @@ fn tables(found: &State, content: &Content, config: Option<&Config>) -> BTreeSet
         .chain(described)
         .filter(|table| *table != TABLE_MAIN)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::NeighbourSetting;
+
+    #[test]
+    fn a_timer_less_than_a_tick_from_what_was_there_is_restored() {
+        let timer = Setting::Neighbour("eth1".into(), NeighbourSetting::RetransTime);
+        let with = |value| State {
+            settings: [(timer.clone(), value)].into(),
+            ..State::default()
+        };
+        for (before, found) in [(1000, 992), (992, 1000), (1000, 200)] {
+            let steps = back(&with(before), with(found));
+            let restored = Step::Set {
+                setting: timer.clone(),
+                from: found,
+                to: before,
+            };
+            assert_eq!(steps.steps(), [restored], "{found} to {before}");
+        }
+        assert!(back(&with(992), with(992)).is_empty());
+    }
 }

@@ -18,7 +18,7 @@ use proptest::test_runner::TestRunner;
 use crate::described::{Described, described};
 use crate::held::Held;
 use crate::router::{
-    Before, apply, before, down, for_a_while, imported, lease, parse, plan, raise, within,
+    Before, apply, before, down, for_a_while, imported, lease, parse, plan, raise, with, within,
 };
 
 /// As many as take a few seconds, where `PROPTEST_CASES` does not say.
@@ -89,6 +89,27 @@ fn in_turn(before: &Before, several: &[Described]) {
     lease(leased, &[]);
     down().unwrap_or_else(|why| panic!("down: {why}\n{several:#?}"));
     Held::now().assert_same(&held, &format!("down after\n{several:#?}"));
+}
+
+/// Their table of nftables is larger than a netlink socket's usual buffer.
+#[test]
+fn as_many_lines_as_can_be_described_are_held() {
+    const MOST: u8 = 21;
+    let mut cards = vec!["link add lan type veth peer name far".to_owned()];
+    let mut text = "[lan]\ninterface = \"lan\"\naddress = \"192.0.2.1/24\"\n".to_owned();
+    for line in 1..=MOST {
+        cards.push(format!("link add l{line} type veth peer name far{line}"));
+        text += &format!(
+            "[[line]]\nname = \"l{line}\"\ninterface = \"l{line}\"\n\
+             address = \"10.1.{line}.2/24\"\ngateway = \"10.1.{line}.1\"\n"
+        );
+    }
+    sandbox::test(|_| {
+        with(&cards, || {
+            comes_and_stays(&text);
+            down().unwrap_or_else(|why| panic!("down: {why}"));
+        });
+    });
 }
 
 /// What `import` makes of it is the same, in all that the kernel can tell: nothing would change.

@@ -51,10 +51,16 @@ fn cards() -> impl Iterator<Item = &'static str> {
 
 /// Runs `inside` in a router of its own, that there was nothing in but this.
 pub(crate) fn within<T>(before: &Before, inside: impl FnOnce() -> T) -> T {
+    with(&before.lines(), inside)
+}
+
+/// Runs `inside` in a router of its own, that there was nothing in but what these lines make, as `ip
+/// -batch` reads them.
+pub(crate) fn with<T>(lines: &[String], inside: impl FnOnce() -> T) -> T {
     let made = Netns::create(|| {
         fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1")?;
         fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")?;
-        ip(&before.lines().join("\n"))
+        ip(&lines.join("\n"))
     });
     let (router, ()) = made.expect("a router");
     let result = router.enter(|| {

@@ -7,6 +7,10 @@ use netlink_packet_core::{
 };
 use netlink_sys::{SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::errno::Errno;
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{SndBuf, SndBufForce},
+};
 
 use super::{
     error::Error,
@@ -78,6 +82,7 @@ impl Socket {
     }
 
     pub(super) fn send(&self, bytes: &[u8]) -> Result<(), Error> {
+        self.make_room_for(bytes.len());
         self.socket
             .send(bytes, 0)
             .map(drop)
@@ -85,6 +90,15 @@ impl Socket {
                 doing: "sending to",
                 source,
             })
+    }
+
+    /// A transaction is one message, which must have room in the socket's buffer: that of ten lines has
+    /// in a usual one. Beyond `net.core.wmem_max` only `CAP_NET_ADMIN` of the whole machine gets more;
+    /// where there is too little all the same, sending says so.
+    fn make_room_for(&self, length: usize) {
+        if setsockopt(&self.socket, SndBufForce, &length).is_err() {
+            let _ = setsockopt(&self.socket, SndBuf, &length);
+        }
     }
 
     /// Hands the replies to the `count` requests from `first` on to `take` until it says that it has all.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, Spread};
+use ipnet::Ipv4Net;
+
+use crate::config::{Config, Line, Spread};
 use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
 
 /// Hash over the layer 3 addresses: a client and a server stay together.
@@ -15,6 +17,13 @@ pub(crate) const HASH_CONNECTIONS: u32 = 1;
 const FIVE_TUPLE: u32 = 0x37;
 /// What the kernel has by default, so that an unknown neighbour is not given up sooner than usual.
 const MCAST_SOLICIT_DEFAULT: u32 = 3;
+
+/// ARP is answered, and asked, for and with the card's own addresses alone. By default each card in a
+/// network answers for all of the host, and what is for one line comes in by another.
+const ARP_OF_OWN_ADDRESS: [(DeviceSetting, u32); 2] = [
+    (DeviceSetting::ArpIgnore, 1),
+    (DeviceSetting::ArpAnnounce, 2),
+];
 
 pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
     let mut settings = BTreeMap::new();
@@ -45,6 +54,11 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
         ] {
             settings.insert(Setting::Device(interface(), setting), 1);
         }
+        if shares_network(config, line) {
+            for (setting, value) in ARP_OF_OWN_ADDRESS {
+                settings.insert(Setting::Device(interface(), setting), value);
+            }
+        }
         let keepalive = &config.keepalive;
         let timeout = u32::try_from(keepalive.timeout.as_millis()).unwrap_or(u32::MAX);
         let neighbour = [
@@ -60,4 +74,54 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
         }
     }
     settings
+}
+
+/// Whether another line has an address in this one's network on another card.
+fn shares_network(config: &Config, line: &Line) -> bool {
+    let Some(network) = line.address else {
+        return false;
+    };
+    let there = |other: &Line| {
+        let shares = |its: Ipv4Net| its.contains(&network.addr()) || network.contains(&its.addr());
+        other.interface != line.interface && other.address.is_some_and(shares)
+    };
+    config.lines.iter().any(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = r#"
+[[line]]
+name = "a"
+interface = "eth1"
+address = "198.51.100.2/24"
+gateway = "198.51.100.1"
+[[line]]
+name = "b"
+interface = "eth2"
+address = "OTHER"
+gateway = "GATEWAY"
+"#;
+
+    fn arp(other: &str, gateway: &str) -> Vec<String> {
+        let text = TWO.replace("OTHER", other).replace("GATEWAY", gateway);
+        let config = Config::parse(&text, "test.toml").unwrap();
+        let settings = settings(&config).into_iter();
+        settings
+            .map(|(setting, value)| format!("{setting}={value}"))
+            .filter(|setting| setting.contains("arp_"))
+            .collect()
+    }
+
+    #[test]
+    fn cards_in_one_network_answer_for_their_own_addresses() {
+        let each = |card| {
+            ["arp_announce=2", "arp_ignore=1"].map(|arp| format!("net.ipv4.conf.{card}.{arp}"))
+        };
+        let both = [each("eth1"), each("eth2")].concat();
+        assert_eq!(arp("198.51.100.3/24", "198.51.100.1"), both);
+        assert_eq!(arp("203.0.113.2/24", "203.0.113.1"), [""; 0]);
+    }
 }

@@ -28,7 +28,11 @@ pub(super) struct Plan {
 /// Returns in the innermost process, or with an error where it got to. The calling process waits
 /// and ends with the same status.
 pub(super) fn isolate(plan: &Plan) -> io::Result<()> {
-    let mut flags = libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID;
+    let mut flags = libc::CLONE_NEWNET
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC;
     if plan.maps.is_some() {
         flags |= libc::CLONE_NEWUSER;
     }

@@ -153,6 +153,8 @@ struct Keepalive {
     pace: Pace,
     /// What the kernel was last made to hold.
     held: Option<(Verdicts, Resolved)>,
+    /// When it was last said that somebody else had changed that.
+    said_drifted: Option<Moment>,
     releases: Releases,
     kernel: Kernel,
     netlink: rtnetlink::Handle,
@@ -183,6 +185,7 @@ impl Keepalive {
             memory,
             pace: Pace::default(),
             held: None,
+            said_drifted: None,
             releases: Releases::default(),
             kernel: Kernel::open()?,
             netlink,

@@ -56,7 +56,7 @@ impl Pace {
     }
 
     /// Whether something had to be changed a short while ago too.
-    pub(super) fn is_quarrel(&self, now: Moment) -> bool {
+    fn is_quarrel(&self, now: Moment) -> bool {
         self.last_change
             .is_some_and(|at| now.saturating_sub(at) < CALM)
     }

@@ -1,6 +1,6 @@
 //! A pass over the kernel: it is made to hold what it should, and what somebody else had changed is told.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tracing::{debug, warn};
@@ -12,6 +12,9 @@ use crate::difference::Changes;
 use crate::error::Error;
 use crate::reconcile;
 use crate::verdicts::Verdicts;
+
+/// From one word about what somebody else had changed to the next.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 impl Keepalive {
     /// Most settings change without a word.
@@ -62,8 +65,8 @@ impl Keepalive {
         }
     }
 
-    /// Where nothing else was asked for than before, somebody else has changed what is ours. Once for
-    /// each quarrel.
+    /// Where nothing else was asked for than before, somebody else has changed what is ours. Where that
+    /// goes on, it is said again now and then.
     fn say_drifted(&mut self, changes: &Changes, verdicts: &Verdicts, now: Moment) {
         let asked = (verdicts.clone(), self.now.clone());
         if self.held.replace(asked.clone()) != Some(asked) {
@@ -73,9 +76,11 @@ impl Keepalive {
             return;
         };
         let (changes, first) = (changes.steps().len(), first.to_string());
-        if self.pace.is_quarrel(now) {
+        let said = self.said_drifted;
+        if said.is_some_and(|said| now.saturating_sub(said) < SAY_AGAIN) {
             debug!(changes, first, "put back again what somebody else changes");
         } else {
+            self.said_drifted = Some(now);
             warn!(changes, first, "put back what somebody else had changed");
         }
     }

@@ -79,12 +79,12 @@ impl Deadlines {
     }
 }
 
-/// The random numbers of one clause with one configuration in the run of this seed: a stream of
-/// its own, so that it repeats alone.
+/// The random numbers of one clause with one configuration, by its text, in the run of this seed: a
+/// stream of its own, so that it repeats alone, wherever the file is.
 #[must_use]
-pub fn rng(seed: u64, clause: &str, configuration: &str) -> ChaCha8Rng {
+pub fn rng(seed: u64, clause: &str, toml: &str) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(fnv1a(&[clause, "\0", configuration]));
+    rng.set_stream(fnv1a(&[clause, "\0", toml]));
     rng
 }
 

@@ -222,7 +222,7 @@ fn judge(
         config,
         config_path,
         applier,
-        rng: rng(job.seed, clause.id, &job.configuration),
+        rng: rng(job.seed, clause.id, &job.toml),
         level: job.level,
         events: Events::new(send),
         evidence: Evidence::new(kept, pause),

@@ -2,6 +2,8 @@
 //!
 //! Each reason goes on from "the configuration does not fit: it needs".
 
+use std::time::Duration;
+
 use ipnet::Ipv4Net;
 use multiwan::config::{Config, Established, Line, Spread};
 
@@ -108,6 +110,16 @@ pub(super) fn prohibits(config: &Config) -> Fit {
 pub(super) fn prohibits_with_targets(config: &Config) -> Fit {
     prohibits(config)?;
     targets(config)
+}
+
+/// A dead line's connections stay its own for longer than a clause takes.
+pub(super) fn keeps_the_dead(config: &Config) -> Fit {
+    const LONG: Duration = Duration::from_secs(5);
+    needs(
+        config.established != Established::Release && config.release_after >= LONG,
+        "connections that a dead line keeps: no `established = \"release\"`, and a `release_after` of \
+         five seconds or more",
+    )
 }
 
 pub(super) fn resets(config: &Config) -> Fit {

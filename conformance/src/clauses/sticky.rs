@@ -87,6 +87,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
     configurations: &[TWO_LINES],
     fits: |config| {
         fits::several_lines_share(config)?;
+        fits::keeps_the_dead(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,

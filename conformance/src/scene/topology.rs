@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use multiwan::config::{Config, Line};
+use multiwan::config::{Config, Line, Target};
 use multiwan_lab::Topology;
 
 use crate::judgement::Trouble;
@@ -41,8 +41,27 @@ pub(super) fn topology(config: &Config) -> Result<Topology, Trouble> {
             None => topology.line(&line.interface, network(near), far),
         };
     }
-    let clients = topology.clients.min(room(&topology, topology.clients));
-    Ok(topology.clients(clients))
+    if let Some(target) = config.keepalive.targets.iter().find(|to| !is_there(to)) {
+        return Err(Trouble::Lab(format!(
+            "nobody in the lab answers as the target {}: its Internet is {INTERNET}, without name servers",
+            target.address()
+        )));
+    }
+    match topology.clients.min(room(&topology, topology.clients)) {
+        0 => Err(Trouble::Lab(format!(
+            "{} has no room for a client",
+            lan.address
+        ))),
+        clients => Ok(topology.clients(clients)),
+    }
+}
+
+/// Where the lab's servers are.
+const INTERNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
+
+/// Whether the lab's Internet answers as this target.
+fn is_there(target: &Target) -> bool {
+    !matches!(target, Target::Dns(_)) && INTERNET.contains(&target.address())
 }
 
 /// With so many clients more that have no kernel. A LAN that has no room for all has a kernel for one
@@ -95,6 +114,31 @@ mod tests {
         let clients = (topology.clients, topology.flyweights);
         assert!(topology.client_addresses().count() == clients.0 + clients.1);
         clients
+    }
+
+    #[test]
+    fn a_target_that_nobody_answers_as_is_named() {
+        let two = crate::configuration::TWO_LINES.toml;
+        let built = |target: &str| {
+            let text = two.replace(
+                "[keepalive]",
+                &format!("[keepalive]\ntargets = [\"{target}\"]"),
+            );
+            can_be_built(&Config::parse(&text, "test.toml").unwrap())
+        };
+        assert_eq!(built("198.18.0.53"), Ok(()));
+        assert_eq!(built("tcp:198.19.0.53:443"), Ok(()));
+        for target in ["8.8.8.8", "dns:198.18.0.53"] {
+            assert!(built(target).unwrap_err().contains("answers as the target"));
+        }
+    }
+
+    #[test]
+    fn a_lan_without_room_for_a_client_is_named() {
+        let two = crate::configuration::TWO_LINES.toml;
+        let text = two.replace("192.0.2.1/24", "192.0.2.1/32");
+        let config = Config::parse(&text, "test.toml").unwrap();
+        assert!(can_be_built(&config).unwrap_err().contains("has no room"));
     }
 
     #[test]

@@ -391,6 +391,55 @@ fn durations_and_counts() {
 }
 
 #[test]
+fn a_target_is_beyond_the_lines() {
+    let targets = |target: &str| {
+        let text = format!("\"1s\"\ntargets = [\"192.0.2.53\", \"{target}\"]");
+        // Beside the fixture's own LAN, one that holds no documented host.
+        with("\"200ms\"", &text).replacen("192.0.2.1/24", "192.168.7.1/24", 1)
+    };
+    read(&targets("tcp:203.0.113.1:443"));
+    for (target, because) in [
+        (
+            "127.0.0.1",
+            "127.0.0.1 cannot be a target: it is this router's own (127.0.0.0/8)",
+        ),
+        (
+            "tcp:0.0.0.0:80",
+            "0.0.0.0 cannot be a target: it is of this network (0.0.0.0/8)",
+        ),
+        (
+            "dns:224.0.0.251",
+            "224.0.0.251 cannot be a target: it is a multicast address",
+        ),
+        (
+            "240.0.0.1",
+            "240.0.0.1 cannot be a target: it is reserved (240.0.0.0/4)",
+        ),
+        (
+            "255.255.255.255",
+            "255.255.255.255 cannot be a target: it is the broadcast address",
+        ),
+        (
+            "198.51.100.2",
+            "198.51.100.2 is this router's own address on line dsl1",
+        ),
+        (
+            "192.168.7.1",
+            "192.168.7.1 is this router's own address on eth0",
+        ),
+        (
+            "dns:192.168.7.53",
+            "192.168.7.53 is in the LAN 192.168.7.0/24 on eth0",
+        ),
+    ] {
+        refused(
+            &targets(target),
+            &format!("lines.toml:21:26: {because}; write a host beyond the gateways"),
+        );
+    }
+}
+
+#[test]
 fn pins() {
     let pin = |pin: &str| format!("{TWO_LINES}\n[[pin]]\n{pin}");
     read(&pin(
@@ -403,6 +452,16 @@ fn pins() {
     refused(
         &pin("to = \"192.0.2.53\"\nport = 53\nline = \"dsl1\""),
         "lines.toml:24:8: a port needs protocol = \"tcp\" or \"udp\" beside it",
+    );
+    refused(
+        &pin("to = \"0.0.0.0/0\"\nline = \"dsl1\""),
+        "lines.toml:23:6: 0.0.0.0/0 is every address there is; write a smaller network, or leave it \
+         out",
+    );
+    refused(
+        &pin("from = \"192.0.2.1/0\"\nprotocol = \"tcp\"\nline = \"dsl1\""),
+        "lines.toml:23:8: 0.0.0.0/0 is every address there is; write a smaller network, or leave it \
+         out",
     );
     refused(
         &pin("line = \"dsl1\""),

@@ -14,7 +14,9 @@
 //! ```
 //!
 //! An address that was only renewed is no death to remember: the line is up again at once, and as
-//! trusted as before.
+//! trusted as before. While no line is up at all, one that answers is used at once: holding it back
+//! would only lengthen the outage. It stays used when others come back, but its return counts as any
+//! other does, so that it relapses where it dies soon.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -131,6 +133,8 @@ pub(super) enum Input {
     Unusable(Fault),
     /// The device can carry probes.
     Usable,
+    /// Whether it is needed as soon as it answers: no line is up.
+    Needed(bool),
 }
 
 /// A change of state.
@@ -174,6 +178,8 @@ pub(super) struct Line {
     state: State,
     since: Moment,
     fault: Option<Fault>,
+    /// Whether no line is up.
+    needed: bool,
     /// Unanswered probes while suspect, answered ones while returning.
     in_a_row: u32,
     standing: Standing,
@@ -198,6 +204,7 @@ impl Line {
             state,
             since: now,
             fault: None,
+            needed: false,
             in_a_row: 0,
             standing: Standing::default(),
             before_loss: None,
@@ -215,7 +222,8 @@ impl Line {
     }
 
     /// How long the line must answer without a miss before it is used again: nothing at a first
-    /// return, then two intervals, doubling with each relapse up to [`LONGEST_HOLD`].
+    /// return, then two intervals, doubling with each relapse up to [`LONGEST_HOLD`]. Nothing holds it
+    /// back while no line is up.
     pub(super) fn hold(&self) -> Duration {
         let relapses = self.standing.relapses;
         if relapses == 0 {
@@ -231,6 +239,7 @@ impl Line {
         match input {
             Input::Unusable(fault) => self.unusable(now, fault),
             Input::Usable => self.usable(now),
+            Input::Needed(needed) => self.needed(now, needed),
             // A frame that was still queued when the device went down proves nothing.
             Input::Answered | Input::Missed(_) if self.fault.is_some() => None,
             Input::Answered => self.answered(now),
@@ -258,6 +267,11 @@ impl Line {
         let before = self.before_loss.take();
         self.standing = before.filter(|_| dead_for <= RENEWED_WITHIN)?;
         Some(self.enter(now, State::Up, "the device's address was renewed".into()))
+    }
+
+    fn needed(&mut self, now: Moment, needed: bool) -> Option<Change> {
+        self.needed = needed;
+        (needed && self.state == State::Returning).then(|| self.come_back(now))
     }
 
     fn answered(&mut self, now: Moment) -> Option<Change> {
@@ -316,14 +330,18 @@ impl Line {
     }
 
     fn is_back(&self, answering_since: Moment, now: Moment) -> bool {
-        self.in_a_row >= self.policy.successes && now.saturating_sub(answering_since) >= self.hold()
+        let held = now.saturating_sub(answering_since);
+        self.needed || (self.in_a_row >= self.policy.successes && held >= self.hold())
     }
 
     fn come_back(&mut self, now: Moment) -> Change {
-        let reason = match self.in_a_row {
+        let mut reason = match self.in_a_row {
             1 => "answers again".into(),
             count => format!("answers again: {} in a row", answers(count)),
         };
+        if self.needed {
+            reason.push_str("; no other line is up");
+        }
         self.standing.returned = Some(now);
         self.enter(now, State::Up, reason)
     }

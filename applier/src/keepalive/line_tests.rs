@@ -2,7 +2,7 @@
 
 use super::*;
 
-use Input::{Answered, Usable};
+use Input::{Answered, Needed, Usable};
 use State::{Dead, Returning, Suspect, Up};
 
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -196,6 +196,78 @@ fn a_relapse_is_held_back_twice_as_long_each_time() {
         assert_eq!(line.state(), Up, "after {expected} s");
         now = back;
     }
+}
+
+/// Two intervals are to be waited from the second death on, but not while nothing else is up.
+#[test]
+fn a_needed_line_is_not_held_back() {
+    let held_back = [
+        (0, NO_CARRIER, Dead),
+        (0, Usable, Dead),
+        (0, Answered, Up),
+        (500, NO_CARRIER, Dead),
+        (600, Usable, Dead),
+        (600, Answered, Returning),
+    ];
+    let rows = |more: &[(u64, Input, State)]| [&held_back, more].concat();
+    // It already answers when the last other line dies, and stays up when that is back.
+    play(
+        POLICY,
+        &rows(&[
+            (700, Needed(false), Returning),
+            (800, Needed(true), Up),
+            (900, Needed(false), Up),
+            (1600, Answered, Up),
+        ]),
+    );
+    // The last other line dies first. One miss is no answer.
+    let mut line = play(
+        POLICY,
+        &rows(&[
+            (700, MISSED, Dead),
+            (800, Needed(true), Dead),
+            (900, Answered, Up),
+            (1000, Needed(false), Up),
+            (1100, NO_CARRIER, Dead),
+            (1200, Needed(true), Dead),
+            (1300, Needed(false), Dead),
+            (1400, Usable, Dead),
+            (1500, Answered, Returning),
+        ]),
+    );
+    assert_eq!(line.hold(), Duration::from_secs(4), "it has relapsed again");
+    let change = line.step(ms(1600), Needed(true)).unwrap();
+    assert_eq!(change.reason, "answers again; no other line is up");
+    // Answers in a row are not waited for either.
+    play(
+        Policy {
+            successes: 3,
+            ..POLICY
+        },
+        &[
+            (0, NO_CARRIER, Dead),
+            (1, Usable, Dead),
+            (2, Answered, Returning),
+            (3, Needed(true), Up),
+        ],
+    );
+}
+
+#[test]
+fn need_makes_no_line_up_that_does_not_answer() {
+    play(
+        POLICY,
+        &[
+            (0, MISSED, Suspect),
+            (1, MISSED, Dead),
+            (2, Needed(true), Dead),
+            (3, NO_CARRIER, Dead),
+            (4, Answered, Dead),
+            (5, Needed(true), Dead),
+            (6, Usable, Dead),
+            (7, Answered, Up),
+        ],
+    );
 }
 
 #[test]

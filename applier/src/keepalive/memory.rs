@@ -151,6 +151,12 @@ impl Memory {
             .collect()
     }
 
+    /// Whether all lines are dead, backups too.
+    pub(super) fn none_is_up(&self) -> bool {
+        let dead = |held: &Remembered| held.verdict == Verdict::Dead;
+        self.lines.iter().all(dead)
+    }
+
     /// Writes what was counted for other commands; that it cannot was said of the verdicts.
     pub(super) fn count(&self, counted: &Counted) {
         if let Some(directory) = &self.directory {

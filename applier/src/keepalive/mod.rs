@@ -248,11 +248,13 @@ impl Keepalive {
     fn adapt(&mut self) {
         self.watches
             .retain(|name, _| self.config.lines.iter().any(|line| line.name == *name));
+        let needed = self.memory.none_is_up();
         for line in &self.now.config.lines {
             let lack = self.now.lacking.get(&line.name).copied();
             let circumstances = Circumstances {
                 keepalive: self.config.keepalive.clone(),
                 outlook: self.devices.outlook(line, lack),
+                needed,
             };
             if let Some(watch) = self.watches.get(&line.name) {
                 watch.adapt(circumstances);
@@ -386,6 +388,8 @@ impl Keepalive {
             return Ok(());
         }
         self.tally.verdict_changed(&line);
+        // It may have been the last that was up, or is the first.
+        self.adapt();
         self.memory.count(&self.tally.counted());
         if change.to.verdict() == Verdict::Up
             && let Some(neighbour) = neighbour

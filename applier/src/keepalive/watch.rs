@@ -26,6 +26,8 @@ pub(super) struct Circumstances {
     pub(super) keepalive: Keepalive,
     /// What its device allows.
     pub(super) outlook: Outlook,
+    /// Whether no line is up, so that one that answers is used at once.
+    pub(super) needed: bool,
 }
 
 /// What a watcher tells.
@@ -168,7 +170,7 @@ impl Watcher {
         self.look();
     }
 
-    /// Does what the device allows.
+    /// Does what the device allows, and what the other lines ask for.
     fn look(&mut self) {
         let now = self.moment();
         match self.now.outlook {
@@ -197,6 +199,7 @@ impl Watcher {
                 self.tick();
             }
         }
+        self.step(now, Input::Needed(self.now.needed));
     }
 
     /// Who is asked on the device with that index; none where the driver's word must do.

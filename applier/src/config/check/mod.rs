@@ -41,7 +41,7 @@ pub(in crate::config) fn check(
             Some(text) => value::duration(text, Duration::ZERO)?,
             None => Duration::from_secs(5),
         },
-        keepalive: keepalive::keepalive(&file.keepalive)?,
+        keepalive: keepalive::keepalive(&file.keepalive, &lans, &lines)?,
         pins: pin::pins(&file.pin, &lines)?,
         lans,
         lines,

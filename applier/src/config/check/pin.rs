@@ -63,6 +63,18 @@ fn pin(raw: &Spanned<file::Pin>, lines: &[Line]) -> Checked<Pin> {
         port: port.and_then(|port| u16::try_from(port).ok()),
         line: line.clone(),
     };
+    for (text, net) in [(&raw.to, pin.to), (&raw.from, pin.from)] {
+        if let (Some(text), Some(net)) = (text, net)
+            && net.prefix_len() == 0
+        {
+            return refuse(
+                text,
+                format!(
+                    "{net} is every address there is; write a smaller network, or leave it out"
+                ),
+            );
+        }
+    }
     if pin.to.is_none() && pin.from.is_none() && pin.protocol.is_none() {
         return Err(Complaint::new(
             place,

@@ -92,7 +92,8 @@ fn who_does_not_say_what_he_claims_is_not_judged() {
     assert_eq!(output.status.code(), Some(2), "{}", show(&output));
     let told = text(&output.stderr);
     assert!(
-        told.contains("features` ended with 9\n  | out of clay\n"),
+        told.contains("features` ended with 9; by `exit 64`")
+            && told.contains("\n  | out of clay\n"),
         "{told}"
     );
     assert!(output.stdout.is_empty(), "{}", show(&output));

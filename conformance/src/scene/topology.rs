@@ -41,7 +41,9 @@ pub(super) fn topology(config: &Config) -> Result<Topology, Trouble> {
             None => topology.line(&line.interface, network(near), far),
         };
     }
-    if let Some(target) = config.keepalive.targets.iter().find(|to| !is_there(to)) {
+    let targets = &config.keepalive.targets;
+    // One answer is enough.
+    if let (Some(target), false) = (targets.first(), targets.iter().any(is_there)) {
         return Err(Trouble::Lab(format!(
             "nobody in the lab answers as the target {}: its Internet is {INTERNET}, without name servers",
             target.address()

@@ -141,6 +141,11 @@ impl Error {
             Self::HalfDone { cause, .. } => cause.exit_status(),
             Self::Keepalive(error) => match error.as_ref() {
                 keepalive::Error::Forbidden { .. } => 3,
+                keepalive::Error::Events(refused)
+                    if refused.kind() == io::ErrorKind::PermissionDenied =>
+                {
+                    3
+                }
                 keepalive::Error::Kernel(error) => error.exit_status(),
                 _ => 1,
             },

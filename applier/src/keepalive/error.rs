@@ -16,7 +16,7 @@ pub enum Error {
         pid: Option<u32>,
     },
     /// The socket for the kernel's events failed.
-    #[error("cannot listen to the kernel's events: {0}")]
+    #[error("cannot listen to the kernel's events: {}{}", .0, needed(.0))]
     Events(io::Error),
     /// The signals cannot be waited for.
     #[error("cannot wait for signals: {0}")]
@@ -35,4 +35,11 @@ pub enum Error {
     /// The sockets for changes could not be opened.
     #[error(transparent)]
     Kernel(#[from] crate::error::Error),
+}
+
+fn needed(refused: &io::Error) -> &'static str {
+    match refused.kind() {
+        io::ErrorKind::PermissionDenied => "; CAP_NET_ADMIN is needed",
+        _ => "",
+    }
 }

@@ -172,6 +172,16 @@ impl Held {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// What the run prints from here on; it must end with this status.
+    #[track_caller]
+    fn rest(&mut self, status: i32) -> String {
+        let mut rest = String::new();
+        let mut stdout = self.run.stdout.take().unwrap();
+        stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(self.run.wait().unwrap().code(), Some(status), "{rest}");
+        rest
+    }
+
     /// The namespaces' holder, below `/proc`.
     fn worker(&self) -> PathBuf {
         let (_, enter) = &self.enter[0];
@@ -204,14 +214,7 @@ fn a_held_lab_can_be_entered_until_enter() {
     assert!(answered.contains("1 received"), "{answered}");
     let worker = held.worker();
     held.run.stdin.take().unwrap().write_all(b"\n").unwrap();
-    let mut rest = String::new();
-    held.run
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut rest)
-        .unwrap();
-    assert_eq!(held.run.wait().unwrap().code(), Some(1), "{rest}");
+    let rest = held.rest(1);
     assert!(rest.contains("1 failed"), "{rest}");
     ends(&worker);
 }
@@ -237,14 +240,7 @@ fn a_held_lab_ends_with_ctrl_c_and_its_clause_is_told() {
     let worker = held.worker();
     let run = Pid::from_raw(held.run.id().try_into().unwrap());
     kill(run, Signal::SIGINT).unwrap();
-    let mut rest = String::new();
-    held.run
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut rest)
-        .unwrap();
-    assert_eq!(held.run.wait().unwrap().code(), Some(130), "{rest}");
+    let rest = held.rest(130);
     assert!(rest.contains("1 failed"), "{rest}");
     assert!(rest.contains("interrupted by SIGINT"), "{rest}");
     ends(&worker);

@@ -230,7 +230,8 @@ pub(super) fn apart_from(config: &Config, network: Ipv4Net) -> bool {
 mod tests {
     use super::*;
     use crate::configuration::{
-        Builtin, Configuration, POINT_TO_POINT, SHARED_CARD, TWO_LINES, TWO_LINES_TARGETS,
+        Builtin, Configuration, POINT_TO_POINT, SHARED_CARD, THREE_LINES_RELEASE, TWO_LINES,
+        TWO_LINES_TARGETS,
     };
 
     fn config(builtin: &Builtin) -> Config {
@@ -244,6 +245,15 @@ mod tests {
         lines.keepalive.targets = config(&TWO_LINES_TARGETS).keepalive.targets;
         assert!(silence_is_found(&lines).is_ok() && have_arp(&lines).is_err());
         assert!(silence_is_found(&config(&TWO_LINES)).is_ok());
+    }
+
+    #[test]
+    fn a_dead_line_keeps_what_is_not_released() {
+        let mut lines = config(&TWO_LINES);
+        assert!(keeps_the_dead(&lines).is_ok());
+        lines.release_after = Duration::from_millis(200);
+        assert!(keeps_the_dead(&lines).is_err());
+        assert!(keeps_the_dead(&config(&THREE_LINES_RELEASE)).is_err());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What a clause is: one promise, and how it is judged.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use multiwan::config::Config;
+use multiwan::config::{Config, Line};
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::Builtin;
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
+use crate::scene::Pins;
 
 /// One promise of the how-to, or of today's kernels, and the function that judges it.
 ///
@@ -41,6 +43,16 @@ impl Clause {
     #[must_use]
     pub fn area(&self) -> &'static str {
         self.id.split_once('.').map_or(self.id, |(area, _)| area)
+    }
+
+    /// What becomes of a configuration's pins where it is judged.
+    #[must_use]
+    pub fn pins(&self) -> Pins {
+        if self.needs.contains(&Need::Claimed(Feature::Pin)) {
+            Pins::Met
+        } else {
+            Pins::Avoided
+        }
     }
 
     /// The how-to's sections as text: `2.3.3, 2.4`.
@@ -141,6 +153,20 @@ impl Feature {
         Feature::Established,
     ];
 
+    /// What an applier must know of to do anything right with these lines.
+    pub fn described_by(config: &Config) -> impl Iterator<Item = Self> {
+        let cards: BTreeSet<_> = config.lines.iter().map(|line| &line.interface).collect();
+        let shared = cards.len() < config.lines.len();
+        let any = |is: fn(&Line) -> bool| config.lines.iter().any(is);
+        [
+            (Feature::Dynamic, any(|line| line.dynamic)),
+            (Feature::SharedCard, shared),
+            (Feature::Backup, any(|line| line.backup)),
+        ]
+        .into_iter()
+        .filter_map(|(feature, asked)| asked.then_some(feature))
+    }
+
     /// The contract's word for it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -193,6 +219,7 @@ impl Tests {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration::{BACKUP, Configuration, DYNAMIC, SHARED_CARD, TWO_LINES};
 
     #[test]
     fn two_lines_are_one_test() {
@@ -200,6 +227,18 @@ mod tests {
         assert_eq!(Tests::Shares(2).count(3), 6);
         assert_eq!(Tests::Fixed(3).count(8), 3);
         assert_eq!(Tests::None.count(8), 0);
+    }
+
+    #[test]
+    fn lines_that_not_every_applier_knows_need_a_feature() {
+        let of = |builtin: &Builtin| {
+            let config = Configuration::builtin(builtin).config;
+            Feature::described_by(&config).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&TWO_LINES), []);
+        assert_eq!(of(&DYNAMIC), [Feature::Dynamic]);
+        assert_eq!(of(&SHARED_CARD), [Feature::SharedCard]);
+        assert_eq!(of(&BACKUP), [Feature::Backup]);
     }
 
     #[test]

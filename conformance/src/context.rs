@@ -12,6 +12,7 @@ use crate::applier::Applier;
 use crate::events::Events;
 use crate::evidence::Evidence;
 use crate::judge;
+use crate::scene::Pins;
 
 /// All that a clause needs beside the lab, which it builds itself. The process is already in a
 /// sandbox whose network namespace is the router.
@@ -21,6 +22,8 @@ pub struct Context {
     pub sandbox: Sandbox,
     /// The described configuration.
     pub config: Config,
+    /// What becomes of its pins in the lab.
+    pub pins: Pins,
     /// Where it lies as a file.
     pub config_path: PathBuf,
     /// The thing under test.
@@ -56,12 +59,12 @@ impl Context {
 /// a wait for an event, so a generous one costs nothing where the promise holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// For a line's death or return to be honoured: (FAILURES + 3) × KEEPALIVE_MS + 2 s, as the
-    /// contract has it.
+    /// For a line's death or return to be honoured: [`Deadlines::reaction`] + 2 s, as the contract
+    /// has it.
     pub honoured: Duration,
     /// For who watches lines to have seen, and done something about, what the kernel alone has
     /// done within milliseconds: (FAILURES + 3) × KEEPALIVE_MS, the contract's time but for its two
-    /// seconds.
+    /// seconds; longer by as much as more than one success, and a timeout beyond the interval, ask for.
     pub reaction: Duration,
     /// For packets already sent to arrive: stalls of a second are usual on virtual machines.
     pub drain: Duration,
@@ -71,9 +74,19 @@ impl Deadlines {
     /// Those that follow from how lines are probed.
     #[must_use]
     pub fn of(keepalive: &Keepalive) -> Self {
+        let Keepalive {
+            interval,
+            timeout,
+            failures,
+            successes,
+            ..
+        } = *keepalive;
+        let successes = interval.saturating_mul(successes.saturating_sub(1));
+        let answers = timeout.saturating_sub(interval);
+        let reaction = interval * (failures + 3) + successes + answers;
         Deadlines {
-            honoured: keepalive.interval * (keepalive.failures + 3) + Duration::from_secs(2),
-            reaction: keepalive.interval * (keepalive.failures + 3),
+            honoured: reaction + Duration::from_secs(2),
+            reaction,
             drain: Duration::from_secs(5),
         }
     }
@@ -122,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_death_is_honoured_as_the_contract_says() {
-        let keepalive = Keepalive {
+        let mut keepalive = Keepalive {
             interval: Duration::from_millis(200),
             timeout: Duration::from_millis(200),
             failures: 2,
@@ -130,5 +143,9 @@ mod tests {
             targets: Vec::new(),
         };
         assert_eq!(Deadlines::of(&keepalive).honoured, Duration::from_secs(3));
+        keepalive.successes = 6;
+        keepalive.timeout = Duration::from_millis(700);
+        let honoured = Duration::from_millis(3000 + 5 * 200 + 500);
+        assert_eq!(Deadlines::of(&keepalive).honoured, honoured);
     }
 }

@@ -143,7 +143,7 @@ pub fn misfits(clauses: &[&'static Clause], given: &[Configuration]) -> Vec<Misf
 
 /// Whether the clause says anything about the configuration; if not, why, as a sentence.
 fn fit(clause: &Clause, with: &Configuration) -> Result<(), String> {
-    scene::can_be_built(&with.config)
+    scene::can_be_built(&with.config, clause.pins())
         .map_err(|why| format!("the lab cannot be like this configuration: {why}"))?;
     (clause.fits)(&with.config)
         .map_err(|what| format!("the configuration does not fit: it needs {what}"))

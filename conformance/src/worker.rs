@@ -212,7 +212,9 @@ fn judge(
         lay_out(&job.subject, &job.configuration, &job.toml, scratch)?;
     let applier = applier.claiming(&job.features);
     let shipped = !applier.subject().is_foreign();
-    if let Some(reason) = missing(clause.needs, sandbox.mode(), applier.features(), shipped) {
+    let described = Feature::described_by(&config).map(Need::Claimed);
+    let needs: Vec<Need> = clause.needs.iter().copied().chain(described).collect();
+    if let Some(reason) = missing(&needs, sandbox.mode(), applier.features(), shipped) {
         return Ok(Judgement::skipped(reason));
     }
     let kept = (job.keep != Keep::Nothing).then(|| scratch.join(KEPT));
@@ -220,6 +222,7 @@ fn judge(
         sandbox,
         deadlines: Deadlines::of(&config.keepalive),
         config,
+        pins: clause.pins(),
         config_path,
         applier,
         rng: rng(job.seed, clause.id, &job.toml),

@@ -32,6 +32,8 @@ pub struct Topology {
     /// How many clients there are beside these whose frames the lab makes itself, on the LAN's
     /// cable at the router: they have addresses and answer ARP, but no kernel.
     pub flyweights: usize,
+    /// Addresses of the LAN that no client gets.
+    pub vacant: Vec<Ipv4Net>,
     /// What the Internet answers for; by default the range for benchmarks (RFC 2544).
     pub servers: Ipv4Net,
 }
@@ -71,6 +73,7 @@ impl Topology {
             lines: Vec::new(),
             clients: 17,
             flyweights: 0,
+            vacant: Vec::new(),
             servers: Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15),
         }
     }
@@ -128,14 +131,20 @@ impl Topology {
         self
     }
 
-    /// The clients' addresses, those of clients without a namespace last: the LAN's in order,
-    /// without the router's.
+    /// The clients' addresses, those of clients without a namespace last: the first of
+    /// [`Topology::room`].
     pub fn client_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.room().take(self.clients + self.flyweights)
+    }
+
+    /// The addresses that clients can have: the LAN's in order, without the router's and those that
+    /// are to be vacant.
+    pub fn room(&self) -> impl Iterator<Item = Ipv4Addr> {
         let router = self.lan.router;
-        let free = router
-            .hosts()
-            .filter(move |&address| address != router.addr());
-        free.take(self.clients + self.flyweights)
+        let taken = move |address: &Ipv4Addr| {
+            *address == router.addr() || self.vacant.iter().any(|net| net.contains(address))
+        };
+        router.hosts().filter(move |address| !taken(address))
     }
 
     /// The link between a modem and the Internet: addresses of the Internet's and of the modem's

@@ -34,7 +34,7 @@ impl<'a> Scene<'a> {
     ///
     /// As there.
     pub fn rated(cx: &'a mut Context, bits: fn(&Line) -> u32) -> Result<Self, Trouble> {
-        let mut topology = topology(&cx.config)?;
+        let mut topology = topology(&cx.config, cx.pins)?;
         for (line, described) in topology.lines.iter_mut().zip(&cx.config.lines) {
             line.rate = Some(Rate {
                 bits: bits(described),

@@ -10,6 +10,7 @@ mod listeners;
 mod load;
 mod pairs;
 mod ping;
+mod pins;
 mod router_news;
 mod service;
 mod shares;
@@ -31,11 +32,12 @@ use crate::judgement::{Judgement, Status, Trouble};
 pub use calls::NO_ANSWER;
 pub use flows::protocol;
 use pairs::{Pairs, halves};
+pub use pins::Pins;
 use router_news::RouterNews;
 pub use service::Service;
 pub use stream::Stream;
 pub use topology::{can_be_built, is_point_to_point};
-use topology::{topology, with_more};
+use topology::{topology, unpinned, with_more};
 pub use wait::outcome;
 
 /// A lab with an applier at work, and traffic through it.
@@ -113,7 +115,7 @@ impl<'a> Scene<'a> {
     }
 
     fn bare_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
-        let topology = with_more(topology(&cx.config)?, fresh);
+        let topology = with_more(topology(&cx.config, cx.pins)?, fresh);
         Self::build(cx, topology)
     }
 
@@ -129,13 +131,20 @@ impl<'a> Scene<'a> {
         }
         let news = RouterNews::listen(&mut lab)?;
         let record = if cx.evidence.wanted() { FRAMES } else { 0 };
-        let traffic = lab.traffic(Options {
+        let mut traffic = lab.traffic(Options {
             record,
             ..Options::default()
         })?;
-        let (clients, servers) = (lab.topology().clients, lab.topology().servers);
-        let [pairs, looks] =
-            halves(servers).map(|servers| Pairs::new(&mut cx.rng, clients, servers));
+        traffic.reserve(&pins::ports(&cx.config));
+        let (clients, servers) = (unpinned(lab.topology(), &cx.config), lab.topology().servers);
+        let [pairs, looks] = halves(servers).map(|servers| {
+            Pairs::new(
+                &mut cx.rng,
+                clients.clone(),
+                servers,
+                &pins::destinations(&cx.config),
+            )
+        });
         let overflows = lab.neighbour_overflows()?;
         Ok(Self {
             lab,

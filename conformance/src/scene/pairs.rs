@@ -19,20 +19,28 @@ pub(super) struct Pairs {
     stride: u32,
     count: u32,
     mask: u32,
+    /// Whom nobody talks to.
+    not: Vec<Ipv4Net>,
 }
 
 impl Pairs {
-    /// So many clients, each with every server of the network.
-    pub(super) fn new(rng: &mut ChaCha8Rng, clients: usize, servers: Ipv4Net) -> Self {
+    /// These clients, each with every server of the network but those of some others.
+    pub(super) fn new(
+        rng: &mut ChaCha8Rng,
+        clients: Vec<usize>,
+        servers: Ipv4Net,
+        not: &[Ipv4Net],
+    ) -> Self {
         let mut rng = ChaCha8Rng::from_rng(rng);
         let mut pairs = Self {
-            clients: (0..clients).collect(),
-            next: clients,
+            next: clients.len(),
+            clients,
             current: servers.addr(),
             network: u32::from(servers.network()),
             stride: rng.next_u32() | 1,
             count: rng.next_u32(),
             mask: !u32::from(servers.netmask()),
+            not: not.to_vec(),
             rng,
         };
         pairs.current = pairs.server();
@@ -44,9 +52,10 @@ impl Pairs {
         loop {
             self.count = self.count.wrapping_add(1);
             let host = self.count.wrapping_mul(self.stride) & self.mask;
-            // Neither the network's own nor its broadcast address.
-            if host != 0 && host != self.mask {
-                return Ipv4Addr::from(self.network | host);
+            let server = Ipv4Addr::from(self.network | host);
+            let no_host = host == 0 || host == self.mask;
+            if !no_host && !self.not.iter().any(|net| net.contains(&server)) {
+                return server;
             }
         }
     }
@@ -85,8 +94,9 @@ mod tests {
     fn drawn(looks: usize) -> Vec<(usize, Ipv4Addr)> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let [judged, looked_at] = internet();
-        let mut pairs = Pairs::new(&mut rng, CLIENTS, judged);
-        let mut glances = Pairs::new(&mut rng, CLIENTS, looked_at);
+        let clients: Vec<usize> = (0..CLIENTS).collect();
+        let mut pairs = Pairs::new(&mut rng, clients.clone(), judged, &[]);
+        let mut glances = Pairs::new(&mut rng, clients, looked_at, &[]);
         let mut drawn = Vec::new();
         for _ in 0..500 {
             for _ in 0..looks {

@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use multiwan::config::{Config, Line, Target};
+use multiwan::config::{Config, Line};
 use multiwan_lab::Topology;
 
+use super::pins::{self, Pins};
 use crate::judgement::Trouble;
 
 /// Whether there can be a lab for a described configuration; if not, why.
@@ -13,13 +14,13 @@ use crate::judgement::Trouble;
 /// # Errors
 ///
 /// What is in the way.
-pub fn can_be_built(config: &Config) -> Result<(), String> {
-    let topology = topology(config).map_err(|trouble| trouble.to_string())?;
+pub fn can_be_built(config: &Config, pins: Pins) -> Result<(), String> {
+    let topology = topology(config, pins).map_err(|trouble| trouble.to_string())?;
     topology.check().map_err(|error| error.to_string())
 }
 
 /// The lab's topology for a described configuration.
-pub(super) fn topology(config: &Config) -> Result<Topology, Trouble> {
+pub(super) fn topology(config: &Config, pins: Pins) -> Result<Topology, Trouble> {
     let [lan] = &config.lans[..] else {
         return Err(Trouble::Lab("the lab has one LAN".to_owned()));
     };
@@ -41,29 +42,33 @@ pub(super) fn topology(config: &Config) -> Result<Topology, Trouble> {
             None => topology.line(&line.interface, network(near), far),
         };
     }
-    let targets = &config.keepalive.targets;
-    // One answer is enough.
-    if let (Some(target), false) = (targets.first(), targets.iter().any(is_there)) {
+    topology.servers = pins::servers(config, pins).map_err(Trouble::Lab)?;
+    pins::leave_some(config).map_err(Trouble::Lab)?;
+    if pins == Pins::Avoided {
+        topology.vacant = pins::sources(config);
+    }
+    let clients = room(&topology, topology.clients);
+    let topology = topology.clients(clients);
+    if unpinned(&topology, config).is_empty() {
         return Err(Trouble::Lab(format!(
-            "nobody in the lab answers as the target {}: its Internet is {INTERNET}, without name servers",
-            target.address()
+            "{} has no room for a client{}",
+            lan.address,
+            match pins::sources(config)[..] {
+                [] => "",
+                _ => " that is not pinned",
+            }
         )));
     }
-    match topology.clients.min(room(&topology, topology.clients)) {
-        0 => Err(Trouble::Lab(format!(
-            "{} has no room for a client",
-            lan.address
-        ))),
-        clients => Ok(topology.clients(clients)),
-    }
+    Ok(topology)
 }
 
-/// Where the lab's servers are.
-const INTERNET: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
-
-/// Whether the lab's Internet answers as this target.
-fn is_there(target: &Target) -> bool {
-    !matches!(target, Target::Dns(_)) && INTERNET.contains(&target.address())
+/// The clients with a kernel of their own that no pin sends by one line, whatever they ask for.
+pub(super) fn unpinned(topology: &Topology, config: &Config) -> Vec<usize> {
+    let pinned = pins::sources(config);
+    let clients = topology.client_addresses().take(topology.clients);
+    let free = |address: &Ipv4Addr| !pinned.iter().any(|net| net.contains(address));
+    let free = clients.enumerate().filter(|(_, address)| free(address));
+    free.map(|(client, _)| client).collect()
 }
 
 /// With so many clients more that have no kernel. A LAN that has no room for all has a kernel for one
@@ -83,9 +88,7 @@ pub(super) fn with_more(topology: Topology, more: usize) -> Topology {
 
 /// For how many clients a LAN has addresses, so many at most.
 fn room(topology: &Topology, at_most: usize) -> usize {
-    let lan = topology.lan.router;
-    let free = lan.hosts().filter(|&address| address != lan.addr());
-    free.take(at_most).count()
+    topology.room().take(at_most).count()
 }
 
 /// Whether the lab makes the line a link without ARP: nothing else can be without a gateway, and what
@@ -119,20 +122,21 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_nobody_answers_as_is_named() {
+    fn clients_have_addresses_that_no_pin_is_about() {
         let two = crate::configuration::TWO_LINES.toml;
-        let built = |target: &str| {
-            let text = two.replace(
-                "[keepalive]",
-                &format!("[keepalive]\ntargets = [\"{target}\"]"),
-            );
-            can_be_built(&Config::parse(&text, "test.toml").unwrap())
+        let built = |from: &str, pins| {
+            let text = format!("{two}\n[[pin]]\nfrom = \"{from}\"\nline = \"dsl1\"\n");
+            topology(&Config::parse(&text, "test.toml").unwrap(), pins)
         };
-        assert_eq!(built("198.18.0.53"), Ok(()));
-        assert_eq!(built("tcp:198.19.0.53:443"), Ok(()));
-        for target in ["8.8.8.8", "dns:198.18.0.53"] {
-            assert!(built(target).unwrap_err().contains("answers as the target"));
-        }
+        let addresses = |from, pins| {
+            let topology = built(from, pins).unwrap();
+            let addresses: Vec<_> = topology.client_addresses().collect();
+            (addresses.len(), addresses[0].octets()[3])
+        };
+        assert_eq!(addresses("192.0.2.0/28", Pins::Avoided), (17, 16));
+        assert_eq!(addresses("192.0.2.0/28", Pins::Met), (17, 2));
+        let error = built("192.0.2.0/24", Pins::Avoided).unwrap_err();
+        assert!(error.to_string().contains("client that is not pinned"));
     }
 
     #[test]
@@ -140,7 +144,8 @@ mod tests {
         let two = crate::configuration::TWO_LINES.toml;
         let text = two.replace("192.0.2.1/24", "192.0.2.1/32");
         let config = Config::parse(&text, "test.toml").unwrap();
-        assert!(can_be_built(&config).unwrap_err().contains("has no room"));
+        let error = can_be_built(&config, Pins::Avoided).unwrap_err();
+        assert!(error.contains("has no room"));
     }
 
     #[test]

@@ -99,6 +99,11 @@ impl Traffic {
         self.flows.set_patience(patience);
     }
 
+    /// From now on no flow gets one of these ports on the Internet that does not ask for it.
+    pub fn reserve(&mut self, ports: &[u16]) {
+        self.flows.reserved = ports.to_vec();
+    }
+
     /// How many clients there are; those without a namespace come last.
     pub fn clients(&self) -> usize {
         self.flows.clients.len()

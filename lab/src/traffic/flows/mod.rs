@@ -70,6 +70,8 @@ pub(super) struct Flows {
     under_way: usize,
     index: HashMap<(Protocol, SocketAddrV4), u32>,
     next_port: HashMap<(Protocol, Ipv4Addr), u16>,
+    /// Ports on the Internet that only who names them gets.
+    pub(super) reserved: Vec<u16>,
     waiting: VecDeque<(u32, Errand)>,
     timers: VecDeque<Timer>,
     /// Whether the Internet does more than answer.
@@ -121,6 +123,7 @@ impl Flows {
             under_way: 0,
             index: HashMap::default(),
             next_port: HashMap::default(),
+            reserved: Vec::new(),
             waiting: VecDeque::new(),
             timers: VecDeque::new(),
             lively: false,
@@ -178,12 +181,15 @@ impl Flows {
             .next_port
             .entry((protocol, host))
             .or_insert(FRAME_PORTS_START);
-        let end = SocketAddrV4::new(host, *next);
-        *next = if *next == FRAME_PORTS_END {
-            FRAME_PORTS_START
-        } else {
-            *next + 1
+        let after = |port| match port {
+            FRAME_PORTS_END => FRAME_PORTS_START,
+            port => port + 1,
         };
+        while self.reserved.contains(next) {
+            *next = after(*next);
+        }
+        let end = SocketAddrV4::new(host, *next);
+        *next = after(*next);
         end
     }
 

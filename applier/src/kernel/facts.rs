@@ -28,6 +28,7 @@ impl Kernel {
             no_packet_socket: no_packet_socket(),
             no_writing: self.no_writing(),
             state: self.read_unprivileged().await?,
+            behind: self.behind().await?,
             devices: self.devices().await?,
             others: other_settings(),
             keepalive: Directory::of_this_namespace()

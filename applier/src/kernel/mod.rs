@@ -1,5 +1,6 @@
 //! Reading from and writing to the kernel: the only part that is not a pure function.
 
+mod behind;
 mod device;
 mod facts;
 mod look;

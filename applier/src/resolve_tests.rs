@@ -153,7 +153,10 @@ fn an_address_that_is_behind_the_lan_too_is_no_use() {
     let text = DYNAMIC.replacen("[lan]", "[lan]\nnetworks = [\"100.64.0.0/10\"]", 1);
     let config = Config::parse(&text, "dynamic.toml").unwrap();
     let found = leased(&[("eth1", "100.64.1.2/24")], &[("eth1", "100.64.1.1")]);
-    assert_eq!(resolve(&config, &found).lacking.get("dsl1"), Some(&Lack::Room));
+    assert_eq!(
+        resolve(&config, &found).lacking.get("dsl1"),
+        Some(&Lack::Room)
+    );
 }
 
 #[test]

@@ -9,18 +9,21 @@ use crate::difference::{
 };
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::record::{Content, Record};
+use crate::record::{Content, Record, RecordError};
 use crate::resolve::{Resolved, resolve};
 use crate::state::{Address, State};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// What is to be changed, or was, and what was left out of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub struct Reconciled {
     /// The steps.
     pub changes: Changes,
     /// What is described and has no interface.
     pub absent: Absent,
+    /// Why what was changed could not be remembered, so that `down` will leave settings, addresses and
+    /// links as they are.
+    pub unremembered: Option<RecordError>,
 }
 
 /// What becomes of LANs whose interfaces are not there. Lines without theirs are left out in any case.
@@ -47,9 +50,12 @@ pub async fn reconcile(
     lans: AbsentLan,
 ) -> Result<Reconciled, Error> {
     let found = kernel.read().await?;
-    let Reconciled { changes, absent } = compare(config, verdicts, &found, lans)?;
-    let changes = make(kernel, config, &found, changes).await?;
-    Ok(Reconciled { changes, absent })
+    let planned = compare(config, verdicts, &found, lans)?;
+    let unremembered = make(kernel, config, &found, &planned.changes).await?;
+    Ok(Reconciled {
+        unremembered,
+        ..planned
+    })
 }
 
 /// What the kernel holds, and what each line has by that.
@@ -99,7 +105,9 @@ pub async fn keep(
     let mut wanted = now.desired(&verdicts);
     wanted.links.retain(|interface, _| is_up(interface));
     let changes = change(config, found, feasible(wanted, found)?);
-    make(kernel, config, found, changes).await
+    // A keepalive says once that it can write nothing, not with each change.
+    let _unremembered = make(kernel, config, found, &changes).await?;
+    Ok(changes)
 }
 
 /// Whether a setting that is there is not as it should be: what no event tells, without reading all
@@ -119,32 +127,36 @@ pub async fn settings_differ(
     Ok(wanted.iter().any(differs))
 }
 
+/// Does the steps, or none; gives why they are not remembered, where they are not. Then `down` leaves
+/// settings, and says so.
 async fn make(
     kernel: &mut Kernel,
     config: &Config,
     found: &State,
-    changes: Changes,
-) -> Result<Changes, Error> {
+    changes: &Changes,
+) -> Result<Option<RecordError>, Error> {
     if changes.is_empty() {
-        return Ok(changes);
+        return Ok(None);
     }
-    writable(kernel, &changes)?;
-    // Where nothing can be remembered, `down` leaves settings and says so.
-    let mut record = Record::open().ok();
+    writable(kernel, changes)?;
+    let (mut record, mut unremembered) = match Record::open() {
+        Ok(record) => (Some(record), None),
+        Err(wrong) => (None, Some(wrong)),
+    };
     let before = record.as_ref().map(|record| record.content().clone());
     if let Some(record) = &mut record {
-        let _ = record.remember(config, found, &changes);
+        unremembered = record.remember(config, found, changes).err();
     }
     let done = all_or_none(kernel, changes.steps()).await;
     if let (Some(record), Some(before)) = (&mut record, before) {
         let _ = match &done {
-            Ok(()) => record.settle(config, &changes),
+            Ok(()) => record.settle(config, changes),
             // What is left is found by the next change, or by `down`.
             Err(Error::HalfDone { .. }) => Ok(()),
             Err(_) => record.put(before),
         };
     }
-    done.map(|()| changes)
+    done.map(|()| unremembered)
 }
 
 /// The steps to what is wanted, and away from what was put there, also by a change that was cut off,
@@ -219,7 +231,11 @@ fn compare(
     let mut wanted = now.desired(&absent.verdicts(now.verdicts(verdicts)));
     absent.leave_out_of(&mut wanted);
     let changes = change(&now.config, found, feasible(wanted, found)?);
-    Ok(Reconciled { changes, absent })
+    Ok(Reconciled {
+        changes,
+        absent,
+        unremembered: None,
+    })
 }
 
 /// Global settings are the ones that may turn out to be read-only: that is found out before

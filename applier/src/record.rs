@@ -72,6 +72,14 @@ pub enum RecordError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The record cannot be written.
+    #[error("the record of it cannot be written ({source}): {}", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system call returned.
+        source: io::Error,
+    },
 }
 
 /// A record that was of no use.
@@ -129,7 +137,7 @@ impl Record {
         config: &Config,
         found: &State,
         changes: &Changes,
-    ) -> io::Result<()> {
+    ) -> Result<(), RecordError> {
         self.put(self.content.during(config, found, changes))
     }
 
@@ -138,7 +146,7 @@ impl Record {
     /// # Errors
     ///
     /// When the directory cannot be written.
-    pub fn settle(&mut self, config: &Config, changes: &Changes) -> io::Result<()> {
+    pub fn settle(&mut self, config: &Config, changes: &Changes) -> Result<(), RecordError> {
         self.put(self.content.after(config, changes))
     }
 
@@ -147,13 +155,21 @@ impl Record {
     /// # Errors
     ///
     /// When the directory cannot be written.
-    pub fn put(&mut self, content: Content) -> io::Result<()> {
-        if content != self.content {
-            self.directory.create()?;
-            self.directory
-                .write(FILE, &serde_json::to_vec_pretty(&content)?)?;
-            self.content = content;
+    pub fn put(&mut self, content: Content) -> Result<(), RecordError> {
+        if content == self.content {
+            return Ok(());
         }
+        let written = serde_json::to_vec_pretty(&content)
+            .map_err(io::Error::from)
+            .and_then(|text| {
+                self.directory.create()?;
+                self.directory.write(FILE, &text)
+            });
+        written.map_err(|source| RecordError::Unwritable {
+            path: self.directory.path().join(FILE),
+            source,
+        })?;
+        self.content = content;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use multiwan::runtime::Directory;
 use multiwan_lab::sandbox;
-use stage::{Stage, run};
+use stage::{Stage, Watched, run};
 
 /// A setting that `apply` changes, and what a new network namespace has there.
 const SETTING: (&str, &str) = ("/proc/sys/net/ipv4/fib_multipath_use_neigh", "0\n");
@@ -99,6 +99,40 @@ fn is_put_aside(spoil: fn(&Path)) {
             }
             assert!(record.with_extension("json.broken").exists());
             assert!(!record.exists());
+        });
+    });
+}
+
+/// Where no folder can be made, all is done but what needs one, and each command says so once.
+#[test]
+fn nothing_can_be_remembered() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        let nowhere = |command: &str| {
+            let mut command = stage.multiwan(command);
+            command.env("RUNTIME_DIRECTORY", "/dev/null/multiwan");
+            command
+        };
+        stage.play((1, 0), |_lab| {
+            for (command, says) in [
+                ("apply", Some("what was there before cannot be remembered")),
+                ("apply", None),
+                (
+                    "down",
+                    Some("nothing is remembered of what was there before"),
+                ),
+            ] {
+                let output = nowhere(command).output().unwrap();
+                assert_eq!(output.status.code(), Some(0), "{output:?}");
+                let told = told(&output);
+                assert_eq!(told.lines().count(), usize::from(says.is_some()), "{told}");
+                assert!(told.contains(says.unwrap_or_default()), "{told}");
+            }
+        });
+        stage.play((1, 0), |_lab| {
+            let mut run = Watched::begin(nowhere("run"));
+            run.hears("what was there before cannot be remembered");
+            run.hears("watching");
         });
     });
 }

@@ -2,7 +2,7 @@
 
 use super::warn;
 use crate::absent::Absent;
-use crate::reconcile::AbsentLan;
+use crate::reconcile::{AbsentLan, Reconciled};
 use crate::runtime::{RunningKeepalive, running_keepalive};
 use crate::verdicts::Verdicts;
 
@@ -59,5 +59,15 @@ impl Beside {
             Some(_) => "the keepalive that runs here",
             None => "`multiwan run` or `multiwan keepalive`",
         }
+    }
+}
+
+/// Says that `down` will not know what was there before.
+pub(super) fn say_unremembered(done: &Reconciled) {
+    if let Some(why) = &done.unremembered {
+        warn(format_args!(
+            "what was there before cannot be remembered: {why}; `down` will leave settings, addresses and \
+             links as they are"
+        ));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::beside::say_unremembered;
 use super::turn::Turn;
 use super::{Watching, log};
 use crate::error::Error;
@@ -23,9 +24,11 @@ pub(super) async fn watch(watching: Watching, apply: bool) -> Result<ExitCode, E
     log::to(log_format);
     let memory = keepalive::Memory::open(&config, &file.path).map_err(Box::new)?;
     if apply {
+        keepalive::may_probe(&config).map_err(Box::new)?;
         let mut kernel = Kernel::open()?;
         let lans = AbsentLan::Awaited;
-        reconcile_and_read_back(&mut kernel, &config, &memory.verdicts(), lans).await?;
+        let done = reconcile_and_read_back(&mut kernel, &config, &memory.verdicts(), lans).await?;
+        say_unremembered(&done);
     }
     drop(turn);
     keepalive::run(memory, config, metrics_file, || file.load())

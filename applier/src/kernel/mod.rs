@@ -23,6 +23,7 @@ use netlink_sys::AsyncSocket;
 use nix::errno::Errno;
 
 pub use device::{Device, Traffic};
+pub(crate) use facts::try_packet_socket;
 pub(crate) use read::asks_by_arp;
 pub use refusal::Refusal;
 pub use witness::Witness;

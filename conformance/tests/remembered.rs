@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use multiwan::runtime::Directory;
+use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_lab::sandbox;
 use stage::{Stage, Watched, run};
 
@@ -99,6 +100,50 @@ fn is_put_aside(spoil: fn(&Path)) {
             }
             assert!(record.with_extension("json.broken").exists());
             assert!(!record.exists());
+        });
+    });
+}
+
+/// Forwarding is for the LAN; a card that was forwarded from before still is.
+#[test]
+fn forwarding_ends_with_the_last_lan() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play((1, 0), |_lab| {
+            let folder = tempfile::tempdir_in("/run").unwrap();
+            let alone = folder.path().join("alone.toml");
+            let toml = TWO_LINES.toml;
+            fs::write(&alone, &toml[toml.find("[[line]]").unwrap()..]).unwrap();
+            fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+            fs::write("/proc/sys/net/ipv4/conf/eth1/forwarding", "1").unwrap();
+            let forwarding = || {
+                let conf = [
+                    "ip_forward",
+                    "conf/default/forwarding",
+                    "conf/all/accept_redirects",
+                ];
+                let cards =
+                    ["eth0", "eth1", "eth2", "lo"].map(|card| format!("conf/{card}/forwarding"));
+                let paths = conf.map(str::to_owned).into_iter().chain(cards);
+                let read = |path| {
+                    let value = fs::read_to_string(format!("/proc/sys/net/ipv4/{path}")).unwrap();
+                    format!("{path}={}", value.trim())
+                };
+                paths.map(read).collect::<Vec<_>>()
+            };
+            let before = forwarding();
+            run(&mut stage.multiwan("apply"));
+            let with_lan = forwarding();
+            assert_ne!(with_lan, before);
+            run(&mut stage.multiwan_with("apply", &alone));
+            assert_eq!(forwarding(), before);
+            // Nothing is left to do, and it is there again with the LAN.
+            let planned = stage.multiwan_with("plan", &alone).output().unwrap();
+            assert!(planned.stdout.is_empty(), "{planned:?}");
+            run(&mut stage.multiwan("apply"));
+            assert_eq!(forwarding(), with_lan);
+            run(&mut stage.multiwan("down"));
+            assert_eq!(forwarding(), before);
         });
     });
 }

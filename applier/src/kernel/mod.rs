@@ -1,5 +1,6 @@
 //! Reading from and writing to the kernel: the only part that is not a pure function.
 
+mod alongside;
 mod behind;
 mod device;
 mod facts;
@@ -22,6 +23,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::AsyncSocket;
 use nix::errno::Errno;
 
+pub(crate) use alongside::Alongside;
 pub use device::{Device, Traffic};
 pub(crate) use facts::try_packet_socket;
 pub(crate) use read::asks_by_arp;

@@ -11,13 +11,17 @@ use multiwan_lab::sandbox;
 use stage::{Stage, run};
 
 /// Each route, and whether the kernel takes it without the first line's address.
-const ROUTES: [(&str, bool); 4] = [
+const ROUTES: [(&str, bool); 5] = [
     ("10.1.0.0/16 via 198.51.100.9 dev eth1", false),
     (
         "10.2.0.0/16 via 203.0.113.9 dev eth2 src 198.51.100.2",
         false,
     ),
     ("10.3.0.0/16 dev eth1 metric 7", true),
+    (
+        "10.6.0.0/16 metric 9 table 78 nexthop via 198.51.100.9 dev eth1 nexthop via 198.51.100.8 dev eth1",
+        false,
+    ),
     ("10.4.0.0/16 via 203.0.113.9 dev eth2", true),
 ];
 /// By the one before, in a table that nobody of multiwan's asks for.

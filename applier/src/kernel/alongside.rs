@@ -25,6 +25,7 @@ use crate::state::{Address, TABLE_MAIN, word};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Alongside {
     message: RouteMessage,
+    /// As `ip route` shows it.
     shown: String,
 }
 
@@ -150,45 +151,45 @@ fn table(route: &RouteMessage) -> u32 {
     named.unwrap_or_else(|| route.header.table.into())
 }
 
-/// `10.1.0.0/16 via 198.51.100.9 dev eth1 src 198.51.100.2 table 77`
+/// `10.1.0.0/16 via 198.51.100.9 dev eth1 src 198.51.100.2 metric 7 table 77`
 fn shown(route: &RouteMessage, names: &BTreeMap<u32, String>) -> String {
+    let way = |interface: u32, attributes: &[RouteAttribute]| {
+        let via = attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(via)) => Some(format!(" via {via}")),
+            _ => None,
+        });
+        let name = names.get(&interface).map_or("?", String::as_str);
+        format!("{} dev {}", via.unwrap_or_default(), word(name))
+    };
     let mut to = Ipv4Addr::UNSPECIFIED;
-    let mut words = Vec::new();
-    let name = |index: &u32| word(names.get(index).map_or("?", String::as_str)).to_string();
+    // As `ip route` has them.
+    let [mut led, mut source, mut metric, mut several] = [const { String::new() }; 4];
     for attribute in &route.attributes {
         match attribute {
             RouteAttribute::Destination(RouteAddress::Inet(address)) => to = *address,
-            RouteAttribute::Gateway(RouteAddress::Inet(via)) => words.push(format!("via {via}")),
-            RouteAttribute::Oif(index) => words.push(format!("dev {}", name(index))),
-            RouteAttribute::PrefSource(RouteAddress::Inet(source)) => {
-                words.push(format!("src {source}"));
+            RouteAttribute::NhId(id) => led = format!(" nhid {id}"),
+            RouteAttribute::Oif(index) => led = way(*index, &route.attributes),
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => {
+                source = format!(" src {address}");
             }
-            RouteAttribute::MultiPath(hops) => words.extend(
-                hops.iter()
-                    .map(|hop| format!("nexthop dev {}", name(&hop.interface_index))),
-            ),
-            RouteAttribute::NhId(id) => words.push(format!("nhid {id}")),
+            RouteAttribute::Priority(number) => metric = format!(" metric {number}"),
+            RouteAttribute::MultiPath(hops) => {
+                let hops = hops.iter();
+                let ways = hops.map(|hop| way(hop.interface_index, &hop.attributes));
+                several = ways.map(|way| format!(" nexthop{way}")).collect();
+            }
             _ => {}
         }
     }
-    // As `ip route` has it.
-    words.sort_by_key(|word| {
-        let order = ["nhid", "via", "dev", "src"];
-        order.iter().position(|first| word.starts_with(first))
-    });
-    let length = route.header.destination_prefix_length;
-    let mut shown = match length {
+    let to = match route.header.destination_prefix_length {
         0 => "default".to_owned(),
-        _ => format!("{to}/{length}"),
+        length => format!("{to}/{length}"),
     };
-    if table(route) != TABLE_MAIN {
-        words.push(format!("table {}", table(route)));
-    }
-    for word in words {
-        shown.push(' ');
-        shown.push_str(&word);
-    }
-    shown
+    let table = match table(route) {
+        TABLE_MAIN => String::new(),
+        number => format!(" table {number}"),
+    };
+    format!("{to}{led}{source}{metric}{table}{several}")
 }
 
 impl fmt::Display for Alongside {

@@ -5,7 +5,7 @@ use multiwan_kernel::nft::{Statement, Test, Verdict};
 use super::super::findings::{Found, Lan, Pin};
 use super::super::way::table;
 use super::Own;
-use crate::desired::REFUSES;
+use crate::desired::{REFUSES, TRANSLATES};
 use crate::state::Address;
 
 impl Own<'_> {
@@ -38,10 +38,44 @@ impl Own<'_> {
                 lans.push(Lan {
                     interface: address.interface.clone(),
                     address: Found::new(address.address, place),
+                    networks: Vec::new(),
                 });
             }
         }
+        self.behind(&mut lans);
         lans
+    }
+
+    /// What else is translated is behind the LAN whose card main leads there by, else behind the first:
+    /// behind which one is of no matter for what is done with it.
+    fn behind(&self, lans: &mut [Lan]) {
+        for rule in self.rules_in(TRANSLATES) {
+            let sources = rule.statements.iter().filter_map(|one| match one {
+                Statement::Source(Test::Is, network) => Some(*network),
+                _ => None,
+            });
+            for network in sources {
+                if lans
+                    .iter()
+                    .any(|lan| lan.inside().any(|its| its == network))
+                {
+                    continue;
+                }
+                let leads = |lan: &Lan| {
+                    let mut behind = self.router.behind.iter();
+                    behind.any(|behind| {
+                        let overlaps =
+                            behind.network.contains(&network) || network.contains(&behind.network);
+                        let own = behind.network == lan.address.value.trunc();
+                        behind.interface == lan.interface && overlaps && !own
+                    })
+                };
+                let at = lans.iter().position(leads).unwrap_or(0);
+                if let Some(lan) = lans.get_mut(at) {
+                    lan.networks.push(network);
+                }
+            }
+        }
     }
 
     pub(super) fn is_a_line_s(&self, interface: &str) -> bool {

@@ -179,15 +179,21 @@ fn cards(config: &Config) -> Vec<&str> {
     cards
 }
 
-/// The networks of the LANs, those behind them, and the lines' own addresses: nobody outside has them.
+/// The networks of the LANs, and those behind them.
+fn inside(config: &Config) -> impl Iterator<Item = Ipv4Net> {
+    config.lans.iter().flat_map(Lan::inside)
+}
+
+/// What is inside, and the lines' own addresses: nobody outside has them.
 fn inside_sources(config: &Config) -> impl Iterator<Item = Ipv4Net> {
-    let lans = config.lans.iter().flat_map(Lan::inside);
+    let lans = inside(config);
     let own = config.lines.iter().filter_map(|line| line.address);
     lans.chain(own.map(|address| address.addr().into()))
 }
 
 /// Connections that have no line yet: those that come in by one, which are counted, and those that
-/// ran before this table was there, which are known by the line's address in them.
+/// ran before this table was there, which are known by the line's address in them: as what they come
+/// back to, or as what they asked for, from outside.
 fn adopt(config: &Config) -> Chain {
     let mut chain = Chain::regular(ADOPT);
     for line in &config.lines {
@@ -202,8 +208,8 @@ fn adopt(config: &Config) -> Chain {
         incoming.push(counter());
         incoming.push(Statement::SetConntrackMark(mark(config, line)));
         chain.rule(incoming);
-        for direction in [Direction::Reply, Direction::Original] {
-            chain.rule([
+        let running = |direction| {
+            [
                 Statement::ConntrackState(States::from([State::Established, State::Related])),
                 Statement::ConntrackAddress {
                     direction,
@@ -211,9 +217,21 @@ fn adopt(config: &Config) -> Chain {
                     test: Test::Is,
                     address: address.addr(),
                 },
-                Statement::SetConntrackMark(mark(config, line)),
-            ]);
-        }
+            ]
+        };
+        let set = Statement::SetConntrackMark(mark(config, line));
+        chain.rule(running(Direction::Reply).into_iter().chain([set.clone()]));
+        // Who asks for a line's address from inside is on no line.
+        let comes = Statement::InputInterface(Test::Is, line.interface.clone());
+        let asked = running(Direction::Original);
+        chain.rule(
+            [comes]
+                .into_iter()
+                .chain(asked.clone())
+                .chain([set.clone()]),
+        );
+        let leaves = inside_sources(config).map(|net| Statement::Destination(Test::IsNot, net));
+        chain.rule(asked.into_iter().chain(leaves).chain([set]));
     }
     chain
 }
@@ -334,7 +352,7 @@ fn own_source_only(config: &Config) -> Chain {
         SOURCE_NAT + 10,
     );
     for line in &config.lines {
-        let lans = config.lans.iter().flat_map(Lan::inside);
+        let lans = inside(config);
         let others = config.lines.iter().filter(|other| other.name != line.name);
         // Two modems may have given out the same address.
         let own = own_sources(config, line);

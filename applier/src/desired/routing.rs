@@ -3,7 +3,7 @@
 
 use multiwan_kernel::nft::Mark;
 
-use super::own_sources;
+use super::{own_sources, shares_card};
 use crate::config::{Config, Line, Pin};
 use crate::state::{Hop, Route, Rule, TABLE_MAIN, Target};
 use crate::verdicts::Verdicts;
@@ -17,7 +17,9 @@ const METRIC_UNREACHABLE: u32 = u32::MAX;
 ///
 /// Main is looked up first, but for its default routes: one that a DHCP client puts there would
 /// disable all that follows. The mark is asked before the source, since a connection that is
-/// pinned to a line keeps to it whatever its packets' source is.
+/// pinned to a line keeps to it whatever its packets' source is. A socket that is bound to a line's
+/// card uses that line, also a backup that 222 does not have: without a route by that card the
+/// kernel would take the whole Internet for neighbours on it.
 pub(super) fn rules(config: &Config) -> Vec<Rule> {
     let kernel = &config.kernel;
     let main = Rule {
@@ -37,7 +39,11 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
             from: Some(sources),
             ..Rule::new(table, table)
         });
-        std::iter::once(marked).chain(sourced)
+        let bound = (!shares_card(config, line)).then(|| Rule {
+            output: Some(line.interface.clone()),
+            ..Rule::new(table, table)
+        });
+        std::iter::once(marked).chain(sourced).chain(bound)
     });
     let pins = config.pins.iter().filter_map(|pin| self::pin(config, pin));
     let balance = Rule::new(kernel.balance_table, kernel.balance_table);

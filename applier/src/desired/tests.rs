@@ -117,8 +117,10 @@ fn a_dead_line_leaves_the_balance_table_and_keeps_prohibit() {
             "ip rule add prio 50 table main suppress_prefixlength 0 protocol 222",
             "ip rule add prio 201 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule add prio 201 from 198.51.100.0/24 table 201 protocol 222",
+            "ip rule add prio 201 oif eth1 table 201 protocol 222",
             "ip rule add prio 202 fwmark 0x200/0x3f00 table 202 protocol 222",
             "ip rule add prio 202 from 203.0.113.0/24 table 202 protocol 222",
+            "ip rule add prio 202 oif eth2 table 202 protocol 222",
             "ip route add default via 203.0.113.1 dev eth2 proto static table 222",
             "ip rule add prio 222 table 222 protocol 222",
         ]
@@ -265,7 +267,9 @@ fn networks_behind_a_lan_are_treated_as_its_own() {
         wanted.firewall.unwrap().to_string()
     };
     let lines = |text: &str, network: &str| {
-        let rules = text.lines().filter(|line| line.contains(network));
+        let rules = text
+            .lines()
+            .filter(|line| line.contains(network) && !line.contains("ct original"));
         let rules = rules.map(|line| line.replace(network, "NETWORK"));
         rules.collect::<Vec<_>>()
     };
@@ -276,4 +280,7 @@ fn networks_behind_a_lan_are_treated_as_its_own() {
     assert_eq!(lines(&text, "10.8.0.0/16"), own);
     assert_eq!(lines(&text, "10.77.0.0/24"), own);
     assert_eq!(lines(&firewall(TWO_LINES), "192.0.2.0/24"), own);
+    let asked_from_inside =
+        "ip daddr != 192.0.2.0/24 ip daddr != 10.8.0.0/16 ip daddr != 10.77.0.0/24";
+    assert_eq!(text.matches(asked_from_inside).count(), 2);
 }

@@ -125,6 +125,7 @@ fn a_line_that_goes_leaves_nothing_but_its_address() {
             "nft -f - <<'EOF'",
             "ip rule del prio 202 fwmark 0x200/0x3f00 table 202 protocol 222",
             "ip rule del prio 202 from 203.0.113.0/24 table 202 protocol 222",
+            "ip rule del prio 202 oif eth2 table 202 protocol 222",
             "ip route del default via 203.0.113.1 dev eth2 src 203.0.113.2 proto static table 202",
             "ip route del prohibit default proto static metric 1 table 202",
             "conntrack -D -f ipv4 -m 0x200/0x3f00 -q 203.0.113.2 || true",
@@ -192,7 +193,7 @@ fn rules_of_the_how_to_s_own_script_stay_beside() {
             .collect(),
         ..found.clone()
     };
-    assert_eq!(difference(&bare, &found).steps().len(), 6);
+    assert_eq!(difference(&bare, &found).steps().len(), 8);
 }
 
 #[test]

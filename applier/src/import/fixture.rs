@@ -95,6 +95,7 @@ fn rule(words: &[&str]) -> Rule {
         match pair[0] {
             "from" => rule.from = pair[1].parse().ok(),
             "to" => rule.to = pair[1].parse().ok(),
+            "oif" => rule.output = Some(pair[1].to_owned()),
             "fwmark" => rule.mark = Some(mark(pair[1])),
             "ipproto" => rule.transport = pair[1].parse().ok(),
             "dport" => rule.port = pair[1].parse().ok(),

@@ -49,7 +49,8 @@ fn led<'a>(gone: &[Gone<'a>], table: u32) -> Option<Gone<'a>> {
         .copied()
 }
 
-/// What keeps the line's own packets, and those that are marked for it, on it.
+/// What keeps the line's own packets, those of sockets on its card, and those that are marked for it,
+/// on it.
 pub(super) fn is_the_line_s_own(router: &Router, way: &Way, rule: &Rule) -> bool {
     let only_from = Rule {
         from: None,
@@ -61,11 +62,19 @@ pub(super) fn is_the_line_s_own(router: &Router, way: &Way, rule: &Rule) -> bool
     };
     let held = router.addresses(&way.interface);
     let own = |from: ipnet::Ipv4Net| held.iter().any(|one| from.contains(&one.address.addr()));
-    is_general(&only_mark) || is_general(&only_from) && rule.from.is_some_and(own)
+    let only_card = Rule {
+        output: None,
+        ..rule.clone()
+    };
+    let its = rule.output.as_ref() == Some(&way.interface);
+    is_general(&only_mark)
+        || is_general(&only_card) && its
+        || is_general(&only_from) && rule.from.is_some_and(own)
 }
 
 fn pin(rule: &Rule, line: &Line) -> Option<Pin> {
     let describable = rule.mark.is_none()
+        && rule.output.is_none()
         && rule.suppress_prefix_length.is_none()
         && (rule.port.is_none() || matches!(rule.transport, Some(TCP | UDP)));
     describable.then(|| Pin {

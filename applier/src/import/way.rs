@@ -168,6 +168,7 @@ impl Use {
 pub(super) fn is_general(rule: &Rule) -> bool {
     rule.from.is_none()
         && rule.to.is_none()
+        && rule.output.is_none()
         && rule.mark.is_none()
         && rule.transport.is_none()
         && rule.port.is_none()

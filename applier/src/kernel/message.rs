@@ -74,6 +74,7 @@ pub(super) fn rule(rule: &Rule) -> RuleMessage {
         message.header.dst_len = to.prefix_len();
         attributes.push(RuleAttribute::Destination(to.network().into()));
     }
+    attributes.extend(rule.output.clone().map(RuleAttribute::Oifname));
     if let Some(mark) = rule.mark {
         attributes.push(RuleAttribute::FwMark(mark.value()));
         attributes.push(RuleAttribute::FwMask(mark.mask()));
@@ -120,6 +121,7 @@ pub(super) fn read_rule(message: &RuleMessage) -> Option<Rule> {
             RuleAttribute::Destination(IpAddr::V4(destination)) => {
                 rule.to = Ipv4Net::new(*destination, header.dst_len).ok();
             }
+            RuleAttribute::Oifname(name) => rule.output = Some(name.clone()),
             RuleAttribute::FwMark(value) => mark = Some(*value),
             RuleAttribute::FwMask(value) => mask = Some(*value),
             RuleAttribute::IpProtocol(protocol) => {

@@ -22,6 +22,8 @@ pub struct Rule {
     pub from: Option<Ipv4Net>,
     /// Destinations it is for; all if none.
     pub to: Option<Ipv4Net>,
+    /// The interface that a socket is bound to; any or none if none.
+    pub output: Option<String>,
     /// The packet mark it is for; any if none.
     pub mark: Option<Mark>,
     /// The transport protocol it is for; any if none.
@@ -43,6 +45,7 @@ impl Rule {
             priority,
             from: None,
             to: None,
+            output: None,
             mark: None,
             transport: None,
             port: None,
@@ -67,6 +70,9 @@ impl fmt::Display for Rule {
         }
         if let Some(to) = self.to {
             write!(f, " to {to}")?;
+        }
+        if let Some(output) = &self.output {
+            write!(f, " oif {output}")?;
         }
         if let Some(mark) = self.mark {
             write!(f, " fwmark {:#x}/{:#x}", mark.value(), mark.mask())?;

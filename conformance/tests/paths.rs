@@ -1,0 +1,106 @@
+//! The ways of packets that are not a client's by a line: with real sockets.
+
+#[path = "../benches/stage/mod.rs"]
+mod stage;
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use multiwan_conformance::configuration::{BACKUP, TWO_LINES_RESET};
+use multiwan_lab::traffic::{Options, Protocol};
+use multiwan_lab::{Fault, sandbox};
+use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
+use stage::{Stage, Watched};
+
+/// An answer takes microseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// As a program's that looks after the backup: it is not in 222, and its way is not the whole Internet for
+/// neighbours.
+#[test]
+fn a_socket_on_a_backup_s_card_uses_that_line() {
+    const LINE: usize = 2;
+    sandbox::test(|sandbox| {
+        let stage = Stage::new(sandbox, BACKUP.toml);
+        stage.play_applied((1, 0), |lab| {
+            let mut traffic = lab.traffic(Options::default()).unwrap();
+            let flow = traffic.watch([198, 18, 0, 1].into(), Protocol::Udp);
+            let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+            setsockopt(&socket, BindToDevice, &"eth3".into()).unwrap();
+            socket.connect(traffic.flow(flow).server).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.send(b"question").unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            while socket.recv(&mut [0; 64]).is_err() {
+                assert!(Instant::now() < deadline, "no answer");
+                traffic.turn(Duration::from_millis(5)).unwrap();
+            }
+            assert_eq!(traffic.ledger().line(flow), Some(LINE));
+        });
+    });
+}
+
+/// Two hosts of the LAN, one of whom asks for the other by the first line's address: that is no
+/// connection of the line's, whose death is none of theirs.
+#[test]
+fn who_asks_for_a_line_s_address_from_inside_outlives_the_line() {
+    const PORT: u16 = 40_000;
+    sandbox::test(|sandbox| {
+        let stage = Stage::new(sandbox, TWO_LINES_RESET.toml);
+        stage.play_applied((2, 0), |lab| {
+            let server = lab.client(1).address();
+            forward(server, PORT);
+            let mut keepalive = stage.multiwan("keepalive");
+            keepalive.env("RUST_LOG", "multiwan=debug");
+            let mut keepalive = Watched::begin(keepalive);
+            let listen = || TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT));
+            let listener = lab.client(1).host().enter(listen).unwrap();
+            let line = Ipv4Addr::new(198, 51, 100, 2);
+            let connect = || TcpStream::connect((line, PORT));
+            let mut asking = lab.client(0).host().enter(connect).unwrap();
+            let (mut answering, _) = listener.accept().unwrap();
+            asking.set_read_timeout(Some(PATIENCE)).unwrap();
+            answering.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut ask = |when: &str| {
+                let mut heard = [0; 8];
+                asking.write_all(b"question").unwrap();
+                let heard_of = answering.read_exact(&mut heard);
+                heard_of.unwrap_or_else(|why| panic!("{when}: the server: {why}"));
+                answering.write_all(b"answered").unwrap();
+                let heard_of = asking.read_exact(&mut heard);
+                heard_of.unwrap_or_else(|why| panic!("{when}: the client: {why}"));
+            };
+            ask("before");
+            lab.break_line(0, Fault::Carrier).unwrap();
+            keepalive.hears("to=dead");
+            keepalive.hears("looked at the kernel changed=true");
+            ask("while the line is dead");
+        });
+    });
+}
+
+/// To a host of the LAN what comes to a line's address and this port, and back by the router.
+fn forward(to: Ipv4Addr, port: u16) {
+    let rules = format!(
+        "table ip forwarded {{
+            chain to {{
+                type nat hook prerouting priority dstnat
+                ip daddr 198.51.100.2 tcp dport {port} dnat to {to}
+            }}
+            chain back {{
+                type nat hook postrouting priority srcnat - 1
+                oifname eth0 ip daddr {to} tcp dport {port} masquerade
+            }}
+        }}"
+    );
+    let mut nft = Command::new("nft");
+    let mut nft = nft.args(["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    nft.stdin
+        .take()
+        .unwrap()
+        .write_all(rules.as_bytes())
+        .unwrap();
+    assert!(nft.wait().unwrap().success());
+}

@@ -10,9 +10,9 @@ use crate::config::Config;
 use crate::difference::{Changes, Step, difference};
 use crate::error::Error;
 use crate::kernel::Kernel;
-use crate::reconcile::{all_or_none, undo};
+use crate::reconcile::{all_or_none, bring_back, undo};
 use crate::record::{Content, Record};
-use crate::state::{Address, DeviceSetting, GlobalSetting, Hop, Rule, Setting, State, TABLE_MAIN};
+use crate::state::{Address, DeviceSetting, GlobalSetting, Hop, Setting, State, TABLE_MAIN};
 
 /// What [`down`] did.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Removed {
     pub changes: Changes,
     /// Whether what `apply` found was remembered; else settings, addresses and links stayed.
     pub remembered: bool,
+    /// Routes of others that went with an address, and that the kernel does not take back, as `ip route` shows them.
+    pub gone: Vec<String>,
 }
 
 /// Removes what `apply` put into the kernel, with the tables of `config` where nothing is
@@ -38,7 +40,11 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
     let found = kernel.read().await?;
     let before = before(&found, &content, config);
     let changes = back(&before, found.clone());
-    make(kernel, &found, &before, &changes).await?;
+    let ours = content.tables_in(&found, config);
+    let led = kernel.alongside(changes.steps(), &ours).await?;
+    let done = make(kernel, &found, &before, &changes).await;
+    let gone = bring_back(kernel, led, changes.steps(), &ours).await;
+    done?;
     let remembered = record.is_some();
     if let Some(record) = record {
         // Left behind, it would say of what is gone that it is multiwan's; harmless.
@@ -47,6 +53,7 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
     Ok(Removed {
         changes,
         remembered,
+        gone,
     })
 }
 
@@ -166,7 +173,7 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
         }
     }
     forwarding_of_new_devices(&mut before, found, content);
-    let tables = tables(found, content, config);
+    let tables = content.tables_in(found, config);
     before.rules.retain(|rule| !rule.is_ours());
     before.routes.retain(|route| !tables.contains(&route.table));
     let there = |hop: &Hop| found.links.contains_key(&hop.interface);
@@ -195,23 +202,6 @@ fn forwarding_of_new_devices(before: &mut State, found: &State, content: &Conten
             *value = setting.set_by_forwarding(then).unwrap_or(*value);
         }
     }
-}
-
-fn tables(found: &State, content: &Content, config: Option<&Config>) -> BTreeSet<u32> {
-    let asked_for = found
-        .rules
-        .iter()
-        .filter(|rule| Rule::is_ours(rule))
-        .map(|rule| rule.table);
-    let described = config.into_iter().flat_map(Config::tables);
-    content
-        .tables
-        .iter()
-        .copied()
-        .chain(asked_for)
-        .chain(described)
-        .filter(|table| *table != TABLE_MAIN)
-        .collect()
 }
 
 #[cfg(test)]

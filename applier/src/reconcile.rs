@@ -8,19 +8,24 @@ use crate::difference::{
     Changes, Remembered, Step, Unfeasible, difference, difference_within, feasible,
 };
 use crate::error::Error;
-use crate::kernel::Kernel;
-use crate::record::{Content, Record};
+use crate::kernel::{Alongside, Kernel};
+use crate::record::{Content, Record, RecordError};
 use crate::resolve::{Resolved, resolve};
-use crate::state::{Address, State};
+use crate::state::{Address, GlobalSetting, Setting, State};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// What is to be changed, or was, and what was left out of it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Default)]
 pub struct Reconciled {
     /// The steps.
     pub changes: Changes,
     /// What is described and has no interface.
     pub absent: Absent,
+    /// Why what was changed could not be remembered, so that `down` will leave settings, addresses and
+    /// links as they are.
+    pub unremembered: Option<RecordError>,
+    /// Routes of others that went with an address, and that the kernel does not take back, as `ip route` shows them.
+    pub gone: Vec<String>,
 }
 
 /// What becomes of LANs whose interfaces are not there. Lines without theirs are left out in any case.
@@ -47,9 +52,8 @@ pub async fn reconcile(
     lans: AbsentLan,
 ) -> Result<Reconciled, Error> {
     let found = kernel.read().await?;
-    let Reconciled { changes, absent } = compare(config, verdicts, &found, lans)?;
-    let changes = make(kernel, config, &found, changes).await?;
-    Ok(Reconciled { changes, absent })
+    let planned = compare(config, verdicts, &found, lans)?;
+    make(kernel, config, &found, planned).await
 }
 
 /// What the kernel holds, and what each line has by that.
@@ -89,7 +93,7 @@ pub async fn keep(
     found: &State,
     now: &Resolved,
     verdicts: &Verdicts,
-) -> Result<Changes, Error> {
+) -> Result<Reconciled, Error> {
     let config = &now.config;
     let mut verdicts = now.verdicts(verdicts);
     let is_up = |interface: &String| found.links.get(interface).is_some_and(|link| link.up);
@@ -98,8 +102,11 @@ pub async fn keep(
     }
     let mut wanted = now.desired(&verdicts);
     wanted.links.retain(|interface, _| is_up(interface));
-    let changes = change(config, found, feasible(wanted, found)?);
-    make(kernel, config, found, changes).await
+    let planned = Reconciled {
+        changes: change(config, found, feasible(wanted, found)?),
+        ..Reconciled::default()
+    };
+    make(kernel, config, found, planned).await
 }
 
 /// Whether a setting that is there is not as it should be: what no event tells, without reading all
@@ -119,32 +126,61 @@ pub async fn settings_differ(
     Ok(wanted.iter().any(differs))
 }
 
+/// Does what is planned, or nothing of it. Where that is not remembered, `down` leaves settings, and
+/// says so.
 async fn make(
     kernel: &mut Kernel,
     config: &Config,
     found: &State,
-    changes: Changes,
-) -> Result<Changes, Error> {
+    mut planned: Reconciled,
+) -> Result<Reconciled, Error> {
+    let changes = &planned.changes;
     if changes.is_empty() {
-        return Ok(changes);
+        return Ok(planned);
     }
-    writable(kernel, &changes)?;
-    // Where nothing can be remembered, `down` leaves settings and says so.
-    let mut record = Record::open().ok();
+    writable(kernel, changes)?;
+    let (mut record, mut unremembered) = match Record::open() {
+        Ok(record) => (Some(record), None),
+        Err(wrong) => (None, Some(wrong)),
+    };
     let before = record.as_ref().map(|record| record.content().clone());
+    let known = before.clone().unwrap_or_default();
+    let ours = known.tables_in(found, Some(config));
+    let led = kernel.alongside(changes.steps(), &ours).await?;
     if let Some(record) = &mut record {
-        let _ = record.remember(config, found, &changes);
+        unremembered = record.remember(config, found, changes).err();
     }
     let done = all_or_none(kernel, changes.steps()).await;
+    planned.gone = bring_back(kernel, led, changes.steps(), &ours).await;
     if let (Some(record), Some(before)) = (&mut record, before) {
         let _ = match &done {
-            Ok(()) => record.settle(config, &changes),
+            Ok(()) => record.settle(config, found, changes),
             // What is left is found by the next change, or by `down`.
             Err(Error::HalfDone { .. }) => Ok(()),
             Err(_) => record.put(before),
         };
     }
-    done.map(|()| changes)
+    planned.unremembered = unremembered;
+    done.map(|()| planned)
+}
+
+/// Puts back what went with an address and can be without it, or with the address that was put back;
+/// gives the rest.
+pub(crate) async fn bring_back(
+    kernel: &mut Kernel,
+    led: Vec<Alongside>,
+    steps: &[Step],
+    ours: &BTreeSet<u32>,
+) -> Vec<String> {
+    if led.is_empty() {
+        return Vec::new();
+    }
+    // The kernel has answered just before: without an answer now, nothing is known to be gone.
+    let Ok(now) = kernel.alongside(steps, ours).await else {
+        return Vec::new();
+    };
+    let left = kernel.put_back(led, &now).await;
+    left.iter().map(Alongside::to_string).collect()
 }
 
 /// The steps to what is wanted, and away from what was put there, also by a change that was cut off,
@@ -154,8 +190,13 @@ fn change(config: &Config, found: &State, mut wanted: State) -> Changes {
         return difference(found, &wanted);
     };
     let content = record.content();
+    let forwarding = Setting::Global(GlobalSetting::Forwarding);
+    let forwards = wanted.settings.contains_key(&forwarding);
     for (setting, value) in &found.settings {
+        // What came with forwarding goes with it.
+        let comes_with_it = forwards && setting.set_by_forwarding(0).is_some();
         if !wanted.settings.contains_key(setting)
+            && !comes_with_it
             && let Some(before) = content.before(setting, *value)
         {
             wanted.settings.insert(setting.clone(), before);
@@ -219,7 +260,11 @@ fn compare(
     let mut wanted = now.desired(&absent.verdicts(now.verdicts(verdicts)));
     absent.leave_out_of(&mut wanted);
     let changes = change(&now.config, found, feasible(wanted, found)?);
-    Ok(Reconciled { changes, absent })
+    Ok(Reconciled {
+        changes,
+        absent,
+        ..Reconciled::default()
+    })
 }
 
 /// Global settings are the ones that may turn out to be read-only: that is found out before

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::difference::{Changes, Step};
 use crate::runtime::{Directory, RECORD as FILE};
-use crate::state::{Address, DeviceSetting, GlobalSetting, Route, Rule, Setting, State};
+use crate::state::{
+    Address, DeviceSetting, GlobalSetting, Route, Rule, Setting, State, TABLE_MAIN,
+};
 
 /// The record of one network namespace, in its runtime directory.
 #[derive(Debug)]
@@ -72,6 +74,14 @@ pub enum RecordError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The record cannot be written.
+    #[error("the record of it cannot be written ({source}): {}", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system call returned.
+        source: io::Error,
+    },
 }
 
 /// A record that was of no use.
@@ -129,7 +139,7 @@ impl Record {
         config: &Config,
         found: &State,
         changes: &Changes,
-    ) -> io::Result<()> {
+    ) -> Result<(), RecordError> {
         self.put(self.content.during(config, found, changes))
     }
 
@@ -138,8 +148,13 @@ impl Record {
     /// # Errors
     ///
     /// When the directory cannot be written.
-    pub fn settle(&mut self, config: &Config, changes: &Changes) -> io::Result<()> {
-        self.put(self.content.after(config, changes))
+    pub fn settle(
+        &mut self,
+        config: &Config,
+        found: &State,
+        changes: &Changes,
+    ) -> Result<(), RecordError> {
+        self.put(self.content.after(config, found, changes))
     }
 
     /// Makes it say what it said before, when what it says was taken back.
@@ -147,13 +162,21 @@ impl Record {
     /// # Errors
     ///
     /// When the directory cannot be written.
-    pub fn put(&mut self, content: Content) -> io::Result<()> {
-        if content != self.content {
-            self.directory.create()?;
-            self.directory
-                .write(FILE, &serde_json::to_vec_pretty(&content)?)?;
-            self.content = content;
+    pub fn put(&mut self, content: Content) -> Result<(), RecordError> {
+        if content == self.content {
+            return Ok(());
         }
+        let written = serde_json::to_vec_pretty(&content)
+            .map_err(io::Error::from)
+            .and_then(|text| {
+                self.directory.create()?;
+                self.directory.write(FILE, &text)
+            });
+        written.map_err(|source| RecordError::Unwritable {
+            path: self.directory.path().join(FILE),
+            source,
+        })?;
+        self.content = content;
         Ok(())
     }
 
@@ -170,6 +193,14 @@ impl Record {
     }
 }
 
+/// Whether there is no file, nor a folder for one.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 impl Content {
     /// What is remembered there; nothing where there is no record.
     fn read(directory: &Directory) -> Result<Self, RecordError> {
@@ -178,23 +209,35 @@ impl Content {
             Ok(text) => {
                 serde_json::from_slice(&text).map_err(|source| RecordError::Broken { path, source })
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) if is_absent(&error) => Ok(Self::default()),
             Err(source) => Err(RecordError::Unreadable { path, source }),
         }
     }
 
     /// What a setting that is not described any more said before, where multiwan put there what it
-    /// says now. Not forwarding, nor what was only needed for a change: `down` restores those.
+    /// says now. Not what was only needed for a change: `down` restores that.
     pub(crate) fn before(&self, setting: &Setting, value: u32) -> Option<u32> {
-        let stays = match setting {
-            Setting::Global(GlobalSetting::Forwarding)
-            | Setting::Device(_, DeviceSetting::PromoteSecondaries) => true,
-            setting => setting.set_by_forwarding(0).is_some(),
-        };
+        let stays = matches!(
+            setting,
+            Setting::Device(_, DeviceSetting::PromoteSecondaries)
+        );
         let path = setting.path();
         let known = self.settings.iter().find(|known| known.setting == path)?;
         let put = known.put.iter().any(|&put| setting.holds(value, put));
         (put && !stays).then_some(known.found)
+    }
+
+    /// The tables that are multiwan's, as far as it is remembered, asked for by its rules, or described.
+    pub(crate) fn tables_in(&self, found: &State, config: Option<&Config>) -> BTreeSet<u32> {
+        let ours = found.rules.iter().filter(|rule| rule.is_ours());
+        let asked_for = ours.map(|rule| rule.table);
+        let described = config.into_iter().flat_map(Config::tables);
+        let remembered = self.tables.iter().copied();
+        remembered
+            .chain(asked_for)
+            .chain(described)
+            .filter(|table| *table != TABLE_MAIN)
+            .collect()
     }
 
     fn during(&self, config: &Config, found: &State, changes: &Changes) -> Self {
@@ -235,15 +278,14 @@ impl Content {
         during
     }
 
-    fn after(&self, config: &Config, changes: &Changes) -> Self {
+    fn after(&self, config: &Config, found: &State, changes: &Changes) -> Self {
         let mut after = self.clone();
         for step in changes.steps() {
             match step {
                 Step::Set { setting, to, .. } => {
-                    let path = setting.path();
-                    let known = after.settings.iter_mut().find(|k| k.setting == path);
-                    if let Some(known) = known {
-                        known.put = BTreeSet::from([*to]);
+                    after.put_alone(setting, *to);
+                    if *setting == Setting::Global(GlobalSetting::Forwarding) {
+                        after.put_alone_by_forwarding(found, *to);
                     }
                 }
                 Step::RemoveAddress(address) => {
@@ -272,6 +314,22 @@ impl Content {
                 found,
                 put: BTreeSet::from([put]),
             }),
+        }
+    }
+
+    /// Of what a setting was set to, only the last is left.
+    fn put_alone(&mut self, setting: &Setting, put: u32) {
+        let path = setting.path();
+        if let Some(known) = self.settings.iter_mut().find(|k| k.setting == path) {
+            known.put = BTreeSet::from([put]);
+        }
+    }
+
+    fn put_alone_by_forwarding(&mut self, found: &State, forwards: u32) {
+        for setting in found.settings.keys() {
+            if let Some(put) = setting.set_by_forwarding(forwards) {
+                self.put_alone(setting, put);
+            }
         }
     }
 

@@ -120,7 +120,8 @@ fn dynamic(line: &mut Line, lans: &[Lan], last: Option<Ipv4Addr>, found: &State)
     line.address = address.copied().or(last.map(Ipv4Net::from));
     let inside = |lan: &Lan| {
         address.is_some_and(|net| {
-            net.contains(&lan.address.network()) || lan.address.contains(&net.network())
+            lan.inside()
+                .any(|inside| net.contains(&inside.network()) || inside.contains(&net.network()))
         })
     };
     match address {

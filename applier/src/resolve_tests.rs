@@ -149,6 +149,17 @@ fn an_address_that_the_lan_has_too_is_no_use() {
 }
 
 #[test]
+fn an_address_that_is_behind_the_lan_too_is_no_use() {
+    let text = DYNAMIC.replacen("[lan]", "[lan]\nnetworks = [\"100.64.0.0/10\"]", 1);
+    let config = Config::parse(&text, "dynamic.toml").unwrap();
+    let found = leased(&[("eth1", "100.64.1.2/24")], &[("eth1", "100.64.1.1")]);
+    assert_eq!(
+        resolve(&config, &found).lacking.get("dsl1"),
+        Some(&Lack::Room)
+    );
+}
+
+#[test]
 fn a_gateway_beyond_the_network_is_on_the_link() {
     let found = leased(&[("eth1", "100.64.1.2/32")], &[("eth1", "10.9.9.9")]);
     let now = resolve(&config(), &found);

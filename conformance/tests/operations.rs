@@ -158,6 +158,27 @@ fn check_names_what_is_missing_and_is_status_3() {
     });
 }
 
+/// What a keepalive could not go on without is found out before anything is changed.
+#[test]
+fn a_permission_that_is_missing_is_status_3_and_changes_nothing() {
+    sandbox::test(|sandbox| {
+        let (_lab, router) = router(sandbox);
+        let before = everything();
+        for (capability, missing) in [("net_admin", "CAP_NET_RAW"), ("net_raw", "CAP_NET_ADMIN")] {
+            for command in ["run", "keepalive"] {
+                let output = router
+                    .with_only(&[capability], &[command])
+                    .output()
+                    .unwrap();
+                let said = said(&output);
+                assert_eq!(output.status.code(), Some(3), "{command}: {said}");
+                assert!(said.contains(missing), "{command}: {said}");
+                assert_eq!(everything(), before, "{command} with {capability} alone");
+            }
+        }
+    });
+}
+
 /// As the unit for systemd has it: no other capability, readiness told, and the verdicts, the
 /// counts and the metrics left for others.
 #[test]

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use multiwan::runtime::Directory;
+use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_lab::sandbox;
-use stage::{Stage, run};
+use stage::{Stage, Watched, run};
 
 /// A setting that `apply` changes, and what a new network namespace has there.
 const SETTING: (&str, &str) = ("/proc/sys/net/ipv4/fib_multipath_use_neigh", "0\n");
@@ -99,6 +100,84 @@ fn is_put_aside(spoil: fn(&Path)) {
             }
             assert!(record.with_extension("json.broken").exists());
             assert!(!record.exists());
+        });
+    });
+}
+
+/// Forwarding is for the LAN; a card that was forwarded from before still is.
+#[test]
+fn forwarding_ends_with_the_last_lan() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        stage.play((1, 0), |_lab| {
+            let folder = tempfile::tempdir_in("/run").unwrap();
+            let alone = folder.path().join("alone.toml");
+            let toml = TWO_LINES.toml;
+            fs::write(&alone, &toml[toml.find("[[line]]").unwrap()..]).unwrap();
+            fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+            fs::write("/proc/sys/net/ipv4/conf/eth1/forwarding", "1").unwrap();
+            let forwarding = || {
+                let conf = [
+                    "ip_forward",
+                    "conf/default/forwarding",
+                    "conf/all/accept_redirects",
+                ];
+                let cards =
+                    ["eth0", "eth1", "eth2", "lo"].map(|card| format!("conf/{card}/forwarding"));
+                let paths = conf.map(str::to_owned).into_iter().chain(cards);
+                let read = |path| {
+                    let value = fs::read_to_string(format!("/proc/sys/net/ipv4/{path}")).unwrap();
+                    format!("{path}={}", value.trim())
+                };
+                paths.map(read).collect::<Vec<_>>()
+            };
+            let before = forwarding();
+            run(&mut stage.multiwan("apply"));
+            let with_lan = forwarding();
+            assert_ne!(with_lan, before);
+            run(&mut stage.multiwan_with("apply", &alone));
+            assert_eq!(forwarding(), before);
+            // Nothing is left to do, and it is there again with the LAN.
+            let planned = stage.multiwan_with("plan", &alone).output().unwrap();
+            assert!(planned.stdout.is_empty(), "{planned:?}");
+            run(&mut stage.multiwan("apply"));
+            assert_eq!(forwarding(), with_lan);
+            run(&mut stage.multiwan("down"));
+            assert_eq!(forwarding(), before);
+        });
+    });
+}
+
+/// Where no folder can be made, all is done but what needs one, and each command says so once.
+#[test]
+fn nothing_can_be_remembered() {
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        let nowhere = |command: &str| {
+            let mut command = stage.multiwan(command);
+            command.env("RUNTIME_DIRECTORY", "/dev/null/multiwan");
+            command
+        };
+        stage.play((1, 0), |_lab| {
+            for (command, says) in [
+                ("apply", Some("what was there before cannot be remembered")),
+                ("apply", None),
+                (
+                    "down",
+                    Some("nothing is remembered of what was there before"),
+                ),
+            ] {
+                let output = nowhere(command).output().unwrap();
+                assert_eq!(output.status.code(), Some(0), "{output:?}");
+                let told = told(&output);
+                assert_eq!(told.lines().count(), usize::from(says.is_some()), "{told}");
+                assert!(told.contains(says.unwrap_or_default()), "{told}");
+            }
+        });
+        stage.play((1, 0), |_lab| {
+            let mut run = Watched::begin(nowhere("run"));
+            run.hears("what was there before cannot be remembered");
+            run.hears("watching");
         });
     });
 }

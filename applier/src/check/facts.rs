@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use crate::clashes::Surroundings;
 use crate::kernel::Device;
 use crate::runtime::RunningKeepalive;
-use crate::state::State;
+use crate::state::{Behind, State};
 
 use super::Feature;
 
@@ -23,6 +23,8 @@ pub struct Facts {
     pub forbidden: bool,
     /// What the kernel holds, nftables left out.
     pub state: State,
+    /// What main leads to by each interface.
+    pub behind: Vec<Behind>,
     /// All interfaces.
     pub devices: BTreeMap<String, Device>,
     /// Other settings below `/proc/sys`, by path, as far as they are there.

@@ -1,5 +1,6 @@
 //! From facts to findings.
 
+use super::behind::behind_lans;
 use super::facts::{Facts, other};
 use super::{Feature, Finding, Level};
 use crate::clashes::clashes;
@@ -23,6 +24,7 @@ pub fn findings(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
     if let Some(config) = config {
         let now = resolve(config, &facts.state);
         findings.extend(interfaces(config, facts));
+        findings.extend(behind_lans(config, facts));
         findings.extend(lines(&now, facts));
         findings.extend(source_validation(config, facts));
         findings.extend(ipv6(config, facts));

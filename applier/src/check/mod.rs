@@ -3,6 +3,7 @@
 //!
 //! `facts` is what was found, and pure functions turn it into findings, each with what to do.
 
+mod behind;
 mod facts;
 mod features;
 mod judgement;

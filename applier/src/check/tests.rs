@@ -9,8 +9,8 @@ use crate::config::Config;
 use crate::desired::desired;
 use crate::kernel::Device;
 use crate::state::{
-    Address, DeviceSetting, GlobalSetting, Hop, NeighbourSetting, Route, Setting, TABLE_MAIN,
-    Target,
+    Address, Behind, DeviceSetting, GlobalSetting, Hop, NeighbourSetting, Route, Setting,
+    TABLE_MAIN, Target,
 };
 use crate::verdicts::Verdicts;
 
@@ -362,5 +362,61 @@ fn a_line_that_needs_a_gateway_and_has_none_is_told() {
         Level::Missing,
         "line dsl2",
         "line dsl2 has no gateway, and its interface",
+    );
+}
+
+/// Main leads to the LAN's own network, and to these, by the LAN's card.
+fn leads_to(networks: &[&str]) -> Facts {
+    let mut facts = all_there();
+    let behind = |network: &str, interface: &str| Behind {
+        network: network.parse().unwrap(),
+        interface: interface.to_owned(),
+    };
+    let own = [
+        behind("192.0.2.0/24", "eth0"),
+        behind("198.51.100.0/24", "eth1"),
+    ];
+    let more = networks.iter().map(|network| behind(network, "eth0"));
+    facts.behind = own.into_iter().chain(more).collect();
+    facts
+}
+
+#[test]
+fn what_is_behind_a_lan_and_not_described_would_leave_untranslated() {
+    let facts = leads_to(&[
+        "10.8.0.0/16",
+        "192.0.2.128/25",
+        "224.0.0.0/4",
+        "169.254.0.0/16",
+    ]);
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Warning,
+        "10.8.0.0/16 behind eth0",
+        "write networks = [\"10.8.0.0/16\"] under its [lan], or remove the route",
+    );
+    let described = TWO_LINES.replacen("[lan]", "[lan]\nnetworks = [\"10.0.0.0/8\"]", 1);
+    assert_eq!(found(&described, &facts), []);
+}
+
+#[test]
+fn addresses_that_are_good_outside_may_leave_as_they_are() {
+    let facts = leads_to(&["203.0.112.0/24"]);
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Note,
+        "203.0.112.0/24 behind eth0",
+        "right where every provider routes 203.0.112.0/24 here",
+    );
+}
+
+#[test]
+fn what_is_described_behind_a_lan_needs_a_route() {
+    let described = TWO_LINES.replacen("[lan]", "[lan]\nnetworks = [\"10.8.0.0/16\"]", 1);
+    only(
+        &found(&described, &leads_to(&[])),
+        Level::Warning,
+        "10.8.0.0/16 behind eth0",
+        "ip route add 10.8.0.0/16 via … dev eth0",
     );
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::File;
-use super::beside::Beside;
+use super::beside::{Beside, say_consequences};
 use super::turn::Turn;
 use crate::error::Error;
 use crate::kernel::Kernel;
@@ -19,6 +19,7 @@ pub(super) async fn apply(file: &File) -> Result<ExitCode, Error> {
     let (verdicts, lans) = (beside.verdicts(), beside.absent_lan());
     let done = reconcile_and_read_back(&mut kernel, &config, &verdicts, lans).await?;
     beside.say_absent(&done.absent);
+    say_consequences(&done, &turn);
     turn.tell_keepalive();
     Ok(ExitCode::SUCCESS)
 }

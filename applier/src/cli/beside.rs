@@ -1,8 +1,9 @@
 //! What a command goes by while a keepalive runs beside it, and without one.
 
+use super::turn::Turn;
 use super::warn;
 use crate::absent::Absent;
-use crate::reconcile::AbsentLan;
+use crate::reconcile::{AbsentLan, Reconciled};
 use crate::runtime::{RunningKeepalive, running_keepalive};
 use crate::verdicts::Verdicts;
 
@@ -59,5 +60,27 @@ impl Beside {
             Some(_) => "the keepalive that runs here",
             None => "`multiwan run` or `multiwan keepalive`",
         }
+    }
+}
+
+/// Says what became of it that nobody asked for: that `down` will not know what was there before, where
+/// that was not said already, and which routes of others are gone.
+pub(super) fn say_consequences(done: &Reconciled, turn: &Turn) {
+    if let (Some(why), false) = (&done.unremembered, turn.has_told_of_the_record()) {
+        warn(format_args!(
+            "what was there before cannot be remembered: {why}; `down` will leave settings, addresses and \
+             links as they are"
+        ));
+    }
+    say_gone(&done.gone);
+}
+
+/// Says which routes of others went with an address.
+pub(super) fn say_gone(routes: &[String]) {
+    for route in routes {
+        warn(format_args!(
+            "the route {route} went with an address that is no longer described, and the kernel does not \
+             take it back"
+        ));
     }
 }

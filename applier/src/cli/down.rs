@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::File;
+use super::beside::say_gone;
 use super::turn::Turn;
 use crate::down;
 use crate::error::Error;
@@ -21,6 +22,7 @@ pub(super) async fn down(file: &File) -> Result<ExitCode, Error> {
              links stay as they are"
         );
     }
+    say_gone(&removed.gone);
     turn.leave_nothing(alone);
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::beside::say_consequences;
 use super::turn::Turn;
 use super::{Watching, log};
 use crate::error::Error;
@@ -22,10 +23,12 @@ pub(super) async fn watch(watching: Watching, apply: bool) -> Result<ExitCode, E
     let config = file.load()?;
     log::to(log_format);
     let memory = keepalive::Memory::open(&config, &file.path).map_err(Box::new)?;
+    keepalive::may_probe(&config).map_err(Box::new)?;
     if apply {
         let mut kernel = Kernel::open()?;
         let lans = AbsentLan::Awaited;
-        reconcile_and_read_back(&mut kernel, &config, &memory.verdicts(), lans).await?;
+        let done = reconcile_and_read_back(&mut kernel, &config, &memory.verdicts(), lans).await?;
+        say_consequences(&done, &turn);
     }
     drop(turn);
     keepalive::run(memory, config, metrics_file, || file.load())

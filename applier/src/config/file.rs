@@ -35,6 +35,8 @@ pub(super) struct File {
 pub(super) struct Lan {
     pub(super) interface: Spanned<String>,
     pub(super) address: Spanned<String>,
+    #[serde(default)]
+    pub(super) networks: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

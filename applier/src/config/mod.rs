@@ -158,6 +158,15 @@ pub struct Lan {
     pub interface: String,
     /// IPI/NMI.
     pub address: Ipv4Net,
+    /// Networks behind it, which routes of the administrator's own lead to.
+    pub networks: Vec<Ipv4Net>,
+}
+
+impl Lan {
+    /// All networks whose packets come from there: NWI/NMI, and those behind it.
+    pub fn inside(&self) -> impl Iterator<Item = Ipv4Net> {
+        std::iter::once(self.address.trunc()).chain(self.networks.iter().copied())
+    }
 }
 
 /// One Internet line.

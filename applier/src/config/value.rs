@@ -70,6 +70,31 @@ pub(super) fn prefix(text: &Spanned<String>, advice: &str) -> Checked<Ipv4Net> {
     })
 }
 
+/// A network of hosts, as a route leads to.
+pub(super) fn network(text: &Spanned<String>) -> Checked<Ipv4Net> {
+    let net = prefix(text, "write it as \"10.8.0.0/16\"")?;
+    if net.prefix_len() == 0 {
+        return refuse(
+            text,
+            format!("{net} is every address there is; write the networks that are there"),
+        );
+    }
+    if net != net.trunc() {
+        return refuse(
+            text,
+            format!("{net} is an address in {0}; write \"{0}\"", net.trunc()),
+        );
+    }
+    let address = net.addr();
+    if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+        return refuse(
+            text,
+            format!("{net} has no hosts behind a LAN; write the networks that are there"),
+        );
+    }
+    Ok(net)
+}
+
 pub(super) fn address(text: &Spanned<String>) -> Checked<Ipv4Addr> {
     text.get_ref().parse().map_err(|_| {
         let message = format!(

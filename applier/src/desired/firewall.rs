@@ -15,7 +15,7 @@ use multiwan_kernel::nft::{
 };
 
 use super::{Mtus, own_sources, shares_card};
-use crate::config::{Config, Established, Line};
+use crate::config::{Config, Established, Lan, Line};
 use crate::verdicts::Verdicts;
 
 /// The table's name in family `ip`.
@@ -31,6 +31,8 @@ pub(crate) const COUNTS_INCOMING: &str = ADOPT;
 pub(crate) const COUNTS_NEW: &str = "postrouting";
 /// The chain that refuses what claims from outside to be from inside.
 pub(crate) const REFUSES: &str = "prerouting";
+/// The chain that gives what leaves a line's address.
+pub(crate) const TRANSLATES: &str = "source_nat";
 /// A chain that gives packets their connections' marks, and does nothing else.
 pub(crate) const RESTORES: &str = "output";
 /// The chain that resets TCP.
@@ -177,9 +179,9 @@ fn cards(config: &Config) -> Vec<&str> {
     cards
 }
 
-/// The networks of the LANs and the lines' own addresses: nobody outside has them.
+/// The networks of the LANs, those behind them, and the lines' own addresses: nobody outside has them.
 fn inside_sources(config: &Config) -> impl Iterator<Item = Ipv4Net> {
-    let lans = config.lans.iter().map(|lan| lan.address.trunc());
+    let lans = config.lans.iter().flat_map(Lan::inside);
     let own = config.lines.iter().filter_map(|line| line.address);
     lans.chain(own.map(|address| address.addr().into()))
 }
@@ -301,19 +303,19 @@ fn leaving_by(config: &Config, line: &Line) -> Vec<Vec<Statement>> {
         .collect()
 }
 
-/// The how-to's `-o IFEi -s NWI/NMI -j SNAT --to IPEi` (2.2): LAN sources only.
+/// The how-to's `-o IFEi -s NWI/NMI -j SNAT --to IPEi` (2.2): sources of the LAN and behind it only.
 fn source_nat(config: &Config) -> Chain {
-    let mut chain = base("source_nat", Kind::Nat, Hook::Postrouting, SOURCE_NAT);
+    let mut chain = base(TRANSLATES, Kind::Nat, Hook::Postrouting, SOURCE_NAT);
     for line in &config.lines {
         let Some(address) = line.address else {
             continue;
         };
-        for lan in &config.lans {
+        for network in config.lans.iter().flat_map(Lan::inside) {
             let mut rule = vec![Statement::OutputInterface(Test::Is, line.interface.clone())];
             if shares_card(config, line) {
                 rule.push(Statement::ConntrackMark(Test::Is, mark(config, line)));
             }
-            rule.push(Statement::Source(Test::Is, lan.address.trunc()));
+            rule.push(Statement::Source(Test::Is, network));
             rule.push(Statement::SourceNat(address.addr()));
             chain.rule(rule);
         }
@@ -322,7 +324,7 @@ fn source_nat(config: &Config) -> Chain {
 }
 
 /// The last resort, after source NAT: what would leave by a line with another's source, with one
-/// of a LAN (packets that connection tracking calls invalid are not translated), or on a
+/// of a LAN or behind it (packets that connection tracking calls invalid are not translated), or on a
 /// connection of another line, does not leave.
 fn own_source_only(config: &Config) -> Chain {
     let mut chain = base(
@@ -332,7 +334,7 @@ fn own_source_only(config: &Config) -> Chain {
         SOURCE_NAT + 10,
     );
     for line in &config.lines {
-        let lans = config.lans.iter().map(|lan| lan.address.trunc());
+        let lans = config.lans.iter().flat_map(Lan::inside);
         let others = config.lines.iter().filter(|other| other.name != line.name);
         // Two modems may have given out the same address.
         let own = own_sources(config, line);

@@ -11,7 +11,7 @@ mod settings;
 mod tests;
 
 pub(crate) use firewall::{
-    COUNTS_INCOMING, COUNTS_NEW, REFUSES, RESTORES, TABLE, TELL_TCP, known_by,
+    COUNTS_INCOMING, COUNTS_NEW, REFUSES, RESTORES, TABLE, TELL_TCP, TRANSLATES, known_by,
 };
 pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS};
 

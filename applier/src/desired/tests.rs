@@ -252,3 +252,28 @@ fn without_a_lan_nothing_is_forwarded_or_translated() {
         "{plan}"
     );
 }
+
+/// `networks` under the fixture's [lan].
+fn with_networks(networks: &str) -> String {
+    TWO_LINES.replacen("[lan]", &format!("[lan]\nnetworks = {networks}"), 1)
+}
+
+#[test]
+fn networks_behind_a_lan_are_treated_as_its_own() {
+    let firewall = |text: &str| {
+        let wanted = desired(&config(text), &Verdicts::default());
+        wanted.firewall.unwrap().to_string()
+    };
+    let lines = |text: &str, network: &str| {
+        let rules = text.lines().filter(|line| line.contains(network));
+        let rules = rules.map(|line| line.replace(network, "NETWORK"));
+        rules.collect::<Vec<_>>()
+    };
+    let text = firewall(&with_networks("[\"10.8.0.0/16\", \"10.77.0.0/24\"]"));
+    let own = lines(&text, "192.0.2.0/24");
+    // Refused from outside, translated, and refused untranslated: once for each line.
+    assert_eq!(own.len(), 6, "{own:#?}");
+    assert_eq!(lines(&text, "10.8.0.0/16"), own);
+    assert_eq!(lines(&text, "10.77.0.0/24"), own);
+    assert_eq!(lines(&firewall(TWO_LINES), "192.0.2.0/24"), own);
+}

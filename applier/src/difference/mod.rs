@@ -7,7 +7,7 @@
 //! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
 //! 4. the balance table without the lines that leave it, so that they get nothing new;
 //! 5. the firewall, in one batch, and the connections of addresses that are gone forgotten;
-//! 6. forwarding, now that what is forwarded is translated;
+//! 6. forwarding, now that what is forwarded is translated; where it ends, before that does;
 //! 7. rules, main's first, the balance table's last, with that table whole before;
 //! 8. what is left over: rules before the tables they ask for, addresses last;
 //! 9. connections with an address that their line has no more are forgotten.
@@ -97,7 +97,12 @@ pub struct Remembered {
 pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State) -> Changes {
     let mut steps = Vec::new();
     let (forwarding, settings) = settings(found, wanted);
-    let forwarding = with_side_effects(found, forwarding);
+    let forwarding = with_side_effects(found, wanted, forwarding);
+    let (ends, begins): (Vec<_>, Vec<_>) = if ends_forwarding(&forwarding) {
+        (forwarding, Vec::new())
+    } else {
+        (Vec::new(), forwarding)
+    };
     let left_over = left_over_addresses(remembered, found, wanted);
     steps.extend(settings);
     steps.extend(keep_secondaries(found, wanted, &left_over));
@@ -130,6 +135,7 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     if !makes_way {
         steps.extend(leave.clone());
     }
+    steps.extend(ends);
     steps.extend(firewall(found, wanted));
     // Forgetting cannot be taken back. Where the address is gone from the router, nothing is lost by
     // it, and no packet may leave with that address once the line is in use again.
@@ -137,7 +143,7 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
         .into_iter()
         .partition(|step| is_there(step, found));
     steps.extend(gone);
-    steps.extend(forwarding);
+    steps.extend(begins);
     let (last, specific): (Vec<_>, Vec<_>) =
         new_rules(found, wanted).partition(|step| asks_for(step, balance));
     steps.extend(specific);
@@ -191,8 +197,9 @@ fn settings(found: &State, wanted: &State) -> (Vec<Step>, Vec<Step>) {
 
 /// Writing `ip_forward` sets `forwarding` of all devices and of those to come, and whether redirects
 /// are heeded (`inet_forward_change` in `net/ipv4/devinet.c`). What that overwrites and writing the
-/// old value would not bring back is set first, so that taking the steps back brings it back last.
-fn with_side_effects(found: &State, forwarding: Vec<Step>) -> Vec<Step> {
+/// old value would not bring back is set first, so that taking the steps back brings it back last;
+/// what should be forwarded all the same where that ends is set after.
+fn with_side_effects(found: &State, wanted: &State, forwarding: Vec<Step>) -> Vec<Step> {
     let Some(&Step::Set {
         setting: Setting::Global(GlobalSetting::Forwarding),
         from,
@@ -209,7 +216,26 @@ fn with_side_effects(found: &State, forwarding: Vec<Step>) -> Vec<Step> {
             to: set(to)?,
         })
     });
-    effects.chain(forwarding.clone()).collect()
+    let others = wanted.settings.iter().filter_map(|(setting, &wanted)| {
+        let set = setting.set_by_forwarding(to)?;
+        let there = found.settings.contains_key(setting);
+        (to == 0 && there && wanted != set).then_some(Step::Set {
+            setting: setting.clone(),
+            from: set,
+            to: wanted,
+        })
+    });
+    effects.chain(forwarding.clone()).chain(others).collect()
+}
+
+fn ends_forwarding(steps: &[Step]) -> bool {
+    steps.iter().any(|step| match step {
+        Step::Set { setting, to: 0, .. } => {
+            *setting == Setting::Global(GlobalSetting::Forwarding)
+                || matches!(setting, Setting::Device(_, DeviceSetting::Forwarding))
+        }
+        _ => false,
+    })
 }
 
 fn links(found: &State, wanted: &State) -> impl Iterator<Item = Step> {

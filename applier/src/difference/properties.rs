@@ -54,6 +54,7 @@ fn situation() -> impl Strategy<Value = State> {
             let lans = lan.then(|| Lan {
                 interface: "lan0".into(),
                 address: net(172, 9, 1),
+                networks: Vec::new(),
             });
             let config = Config {
                 spread: if spread {

@@ -270,6 +270,34 @@ fn forwarding_comes_after_the_firewall() {
 }
 
 #[test]
+fn forwarding_ends_before_the_firewall_changes() {
+    let found = applied();
+    let mut wanted = wanted(TWO_LINES);
+    let card = |card: &str| Setting::Device(card.to_owned(), DeviceSetting::Forwarding);
+    for setting in [
+        Setting::Global(GlobalSetting::Forwarding),
+        card("eth0"),
+        card("eth2"),
+    ] {
+        wanted.settings.insert(setting, 0);
+    }
+    wanted.firewall = None;
+    let steps = difference(&found, &wanted);
+    let told: Vec<String> = steps
+        .steps()
+        .iter()
+        .map(|step| step.to_string().lines().next().unwrap().to_owned())
+        .collect();
+    let expected = [
+        "sysctl -w net.ipv4.ip_forward=0",
+        // That card was forwarded from before.
+        "sysctl -w net.ipv4.conf.eth1.forwarding=1",
+        "nft -f - <<'EOF'",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn timers_rounded_up_to_a_tick_are_as_they_should_be() {
     let text = TWO_LINES.replace("200ms", "201ms");
     let mut found = wanted(&text);

@@ -42,6 +42,16 @@ pub(super) struct Findings {
 pub(super) struct Lan {
     pub(super) interface: String,
     pub(super) address: Found<Ipv4Net>,
+    /// Behind it.
+    pub(super) networks: Vec<Ipv4Net>,
+}
+
+impl Lan {
+    /// Its own network, and those behind it.
+    pub(super) fn inside(&self) -> impl Iterator<Item = Ipv4Net> {
+        let own = self.address.value.trunc();
+        std::iter::once(own).chain(self.networks.iter().copied())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

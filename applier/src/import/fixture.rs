@@ -7,6 +7,7 @@
 //! odd 1001 iif eth1 table 1 | odd 32765 not fwmark 0xca6c table 51820
 //! route 201 [proto N] [metric N] [src A] via 198.51.100.1 dev eth1 [onlink] [weight N] [nexthop …]
 //! snat eth1 [from NET] to 198.51.100.2 | masquerade [eth1] [from NET]
+//! behind eth0 10.8.0.0/16
 //! hash-policy 1 | by-object 222 | hidden
 //! ```
 
@@ -15,7 +16,7 @@ use multiwan_kernel::nft::{self, Base, Chain, Family, Hook, Kind, Mark, Statemen
 
 use super::Router;
 use crate::clashes::{Action, ForeignRule};
-use crate::state::{Address, GlobalSetting, Hop, Link, Route, Rule, Setting, Target};
+use crate::state::{Address, Behind, GlobalSetting, Hop, Link, Route, Rule, Setting, Target};
 
 /// `RTPROT_BOOT`, what `ip` gives where nothing is said.
 const PROTOCOL_BOOT: u8 = 3;
@@ -33,6 +34,10 @@ pub(super) fn router(text: &str) -> Router {
         match *kind {
             "link" => link(&mut router, words),
             "address" => address(&mut router, words),
+            "behind" => router.behind.push(Behind {
+                network: words[1].parse().unwrap(),
+                interface: words[0].to_owned(),
+            }),
             "rule" => router.state.rules.push(rule(words)),
             "odd" => router.odd_rules.push(odd(words)),
             "route" => router.state.routes.push(route(words)),

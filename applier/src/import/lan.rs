@@ -5,7 +5,7 @@ use ipnet::Ipv4Net;
 use super::findings::{Found, Given, Lan, Line};
 use super::router::Router;
 use super::translation::Translation;
-use crate::state::Address;
+use crate::state::{Address, Behind};
 
 /// The LANs, and what was left out.
 pub(super) fn lans(
@@ -39,6 +39,7 @@ pub(super) fn lans(
             }
         }
     }
+    doubts.extend(behind(router, lines, &mut lans, translations));
     doubts.extend(wider(&lans, translations));
     (lans, doubts)
 }
@@ -56,7 +57,44 @@ fn lan(address: &Address, translations: &[Translation]) -> Lan {
     Lan {
         interface: address.interface.clone(),
         address: Found::new(address.address, place),
+        networks: Vec::new(),
     }
+}
+
+/// Puts what main leads to by a LAN's card, and is translated, with that LAN; says what could not be.
+fn behind(
+    router: &Router,
+    lines: &[Line],
+    lans: &mut [Lan],
+    translations: &[Translation],
+) -> Vec<String> {
+    let translated = |network| translations.iter().any(|one| one.covers(network));
+    let mut there: Vec<&Behind> = router
+        .behind
+        .iter()
+        .filter(|behind| translated(behind.network) && !behind.network.addr().is_link_local())
+        .collect();
+    // What is within another is described with that.
+    there.sort_by_key(|behind| behind.network.prefix_len());
+    let mut doubts = Vec::new();
+    for Behind { network, interface } in there {
+        let within = |lan: &Lan| lan.inside().any(|inside| inside.contains(network));
+        let at = lans.iter().position(|lan| lan.interface == *interface);
+        let Some(at) = at.filter(|_| !lans.iter().any(within)) else {
+            continue;
+        };
+        let overlap = |other: Ipv4Net| other.contains(network) || network.contains(&other);
+        let is_line_s =
+            |line: &&Line| matches!(line.address.value, Given::Always(its) if overlap(its.trunc()));
+        match lines.iter().find(is_line_s) {
+            None => lans[at].networks.push(*network),
+            Some(line) => doubts.push(format!(
+                "{network} behind {interface} is left out: it overlaps line {}",
+                line.name
+            )),
+        }
+    }
+    doubts
 }
 
 fn is_for_the_host_alone(net: Ipv4Net) -> bool {
@@ -100,7 +138,8 @@ fn wider(lans: &[Lan], translations: &[Translation]) -> Vec<String> {
         };
         let described = lans
             .iter()
-            .any(|lan| lan.address.value.trunc().contains(&source));
+            .flat_map(Lan::inside)
+            .any(|inside| inside.contains(&source));
         let doubt = format!(
             "`{translation}` is for more than the networks of [lan], which alone multiwan translates"
         );

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use multiwan_kernel::nft;
 
 use crate::clashes::ForeignRule;
-use crate::state::{Address, Route, State};
+use crate::state::{Address, Behind, Route, State};
 
 /// What a network namespace holds, as far as it tells of lines.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct Router {
     /// Tables with default routes that lead to a nexthop object and do not say where that leads
     /// (`net.ipv4.nexthop_compat_mode = 0`).
     pub by_object: BTreeSet<u32>,
+    /// What main leads to by each interface.
+    pub behind: Vec<Behind>,
     /// The tables of nftables, without multiwan's.
     pub tables: Vec<nft::Table>,
     /// Why nftables could not be read.

@@ -63,6 +63,7 @@ cases! {
     addresses_that_are_not_told_apart: "addresses",
     a_gateway_outside_of_the_network: "onlink",
     lans_that_are_not_translated: "lans",
+    networks_behind_a_lan: "behind",
     a_share_that_only_some_sources_have: "share-by-source",
     nftables_that_cannot_be_read: "hidden",
     a_host_by_itself: "host",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
-use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, Value};
 
 use super::findings::{Findings, Found, Given, Keepalive, Lan, Line, Pin};
 use crate::config::{Established, Kernel, Spread};
@@ -90,10 +90,18 @@ fn head(findings: &Findings, document: &mut DocumentMut) {
 }
 
 fn lan(lan: &Lan) -> Table {
-    let entries = vec![
+    let mut entries = vec![
         entry("interface", lan.interface.as_str(), ""),
         entry("address", lan.address.value.to_string(), &lan.address.place),
     ];
+    if !lan.networks.is_empty() {
+        let networks: Array = lan.networks.iter().map(Ipv4Net::to_string).collect();
+        entries.push(entry(
+            "networks",
+            networks,
+            "translated; routes in table main",
+        ));
+    }
     table(&[], entries)
 }
 

@@ -178,9 +178,13 @@ pub(super) struct Line {
     state: State,
     since: Moment,
     fault: Option<Fault>,
+    /// Who is said not to answer while it is dead; none where something else was said, such as a fault
+    /// that is gone.
+    silent: Option<Silence>,
     /// Whether no line is up.
     needed: bool,
-    /// Unanswered probes while suspect, answered ones while returning.
+    /// Unanswered probes while suspect, answered ones while returning, and while dead those that another
+    /// left unanswered than it is said.
     in_a_row: u32,
     standing: Standing,
     /// What it was before the device lost its address or gateway, which may come back at once.
@@ -204,6 +208,7 @@ impl Line {
             state,
             since: now,
             fault: None,
+            silent: None,
             needed: false,
             in_a_row: 0,
             standing: Standing::default(),
@@ -258,6 +263,7 @@ impl Line {
             Verdict::Dead => self.before_loss,
         };
         self.before_loss = before.filter(|_| lacks);
+        self.silent = None;
         Some(self.fall(now, fault.to_string()))
     }
 
@@ -314,8 +320,7 @@ impl Line {
                     _ => 1,
                 };
                 if missed >= self.policy.failures {
-                    let reason = format!("{silence}: {} in a row unanswered", probes(missed));
-                    return Some(self.fall(now, reason));
+                    return Some(self.fall_silent(now, silence, missed));
                 }
                 let change = (self.state == State::Up)
                     .then(|| self.enter(now, State::Suspect, silence.to_string()));
@@ -323,10 +328,29 @@ impl Line {
                 change
             }
             State::Returning => {
+                self.silent = Some(silence);
                 Some(self.enter(now, State::Dead, format!("{silence} all of the time")))
             }
-            State::Dead => None,
+            State::Dead => self.still_dead(now, silence),
         }
+    }
+
+    /// Another reason than was said. Where that was another silence, it takes as many probes as a death
+    /// does: a gateway that answers now and then would be told of with each.
+    fn still_dead(&mut self, now: Moment, silence: Silence) -> Option<Change> {
+        if self.silent == Some(silence) {
+            self.in_a_row = 0;
+            return None;
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let told = self.silent.is_none() || self.in_a_row >= self.policy.failures;
+        told.then(|| self.fall_silent(now, silence, self.in_a_row))
+    }
+
+    fn fall_silent(&mut self, now: Moment, silence: Silence, missed: u32) -> Change {
+        self.silent = Some(silence);
+        let reason = format!("{silence}: {} in a row unanswered", probes(missed));
+        self.fall(now, reason)
     }
 
     fn is_back(&self, answering_since: Moment, now: Moment) -> bool {

@@ -433,3 +433,47 @@ fn no_count_ever_overflows() {
     assert_eq!(line.step(ms(2), MISSED).unwrap().to, Dead);
     assert_eq!(line.hold(), LONGEST_HOLD);
 }
+
+#[test]
+fn a_dead_line_s_reason_is_the_latest_and_told_once() {
+    for fault in [Fault::NoCarrier, Fault::AdminDown, Fault::Lacks(Lack::Room)] {
+        let mut line = fresh(POLICY);
+        let died = line.step(ms(0), Input::Unusable(fault)).unwrap();
+        assert_eq!(died.reason, fault.to_string());
+        assert_eq!(line.step(ms(5000), Usable), None, "nothing is known yet");
+        let silent = Change {
+            from: Dead,
+            to: Dead,
+            reason: "gateway 198.51.100.1 does not answer: 1 probe in a row unanswered".into(),
+            lasted: ms(6000),
+        };
+        assert_eq!(line.step(ms(6000), MISSED), Some(silent));
+        for at in 7..20 {
+            assert_eq!(line.step(ms(at * 1000), MISSED), None);
+        }
+        // And again when the fault is.
+        assert!(line.step(ms(20_000), Input::Unusable(fault)).is_some());
+        assert_eq!(line.step(ms(21_000), Usable), None);
+        assert!(line.step(ms(22_000), MISSED).is_some());
+        assert_eq!(line.step(ms(23_000), MISSED), None);
+    }
+}
+
+#[test]
+fn another_silence_is_told_once_it_lasts() {
+    const BEYOND: Input = Input::Missed(Silence::Targets(GATEWAY));
+    let mut line = play(POLICY, &[(0, MISSED, Suspect), (1000, MISSED, Dead)]);
+    for at in 1..10 {
+        assert_eq!(line.step(ms(2000 * at), BEYOND), None, "now and then");
+        assert_eq!(line.step(ms(2000 * at + 1000), MISSED), None);
+    }
+    assert_eq!(line.step(ms(20_000), BEYOND), None);
+    let change = line.step(ms(21_000), BEYOND).unwrap();
+    assert_eq!((change.from, change.to), (Dead, Dead));
+    let reason = "gateway 198.51.100.1 answers, but no target beyond it does: 2 probes in a row \
+                  unanswered";
+    assert_eq!(change.reason, reason);
+    assert_eq!(line.step(ms(22_000), BEYOND), None);
+    // Those are no answers.
+    assert_eq!(line.step(ms(23_000), Answered).unwrap().to, Up);
+}

@@ -45,6 +45,7 @@ use std::time::{Duration, Instant};
 
 use futures::TryStreamExt;
 use netlink_packet_route::RouteNetlinkMessage;
+use nix::errno::Errno;
 use rtnetlink::LinkUnspec;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,7 +56,7 @@ use tracing::{debug, error, info, warn};
 pub use error::Error;
 
 use crate::config::{self, Config};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, try_packet_socket};
 use crate::reconcile;
 use crate::resolve::{Lack, Resolved, resolve};
 use crate::status::Status;
@@ -72,6 +73,21 @@ use watch::{Circumstances, News, Watch, What};
 
 /// How often what is counted is left for others.
 pub const COUNTED_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether the lines may be probed, before anything is changed for them.
+///
+/// # Errors
+///
+/// [`Error::Forbidden`] where packet sockets may not be opened, as [`run`] would end with.
+pub fn may_probe(config: &Config) -> Result<(), Error> {
+    match (try_packet_socket(), config.lines.first()) {
+        (Err(errno @ (Errno::EPERM | Errno::EACCES)), Some(line)) => Err(Error::Forbidden {
+            line: line.name.clone(),
+            source: errno.into(),
+        }),
+        _ => Ok(()),
+    }
+}
 
 /// Watches the lines of `config` until SIGTERM or SIGINT, and leaves the kernel as it is then.
 ///

@@ -10,7 +10,7 @@ use super::memory::Turn;
 use super::{Keepalive, notify};
 use crate::difference::Changes;
 use crate::error::Error;
-use crate::reconcile;
+use crate::reconcile::{self, Reconciled};
 use crate::verdicts::Verdicts;
 
 /// From one word about what somebody else had changed to the next.
@@ -27,7 +27,7 @@ impl Keepalive {
         }
     }
 
-    async fn hold(&mut self, verdicts: &Verdicts) -> Result<Changes, Error> {
+    async fn hold(&mut self, verdicts: &Verdicts) -> Result<Reconciled, Error> {
         let found = self.look().await?;
         reconcile::keep(&mut self.kernel, &found, &self.now, verdicts).await
     }
@@ -42,7 +42,13 @@ impl Keepalive {
         let result = self.hold(&verdicts).await;
         self.tally.reconciled(result.is_ok());
         let status = match result {
-            Ok(changes) => {
+            Ok(Reconciled { changes, gone, .. }) => {
+                for route in gone {
+                    warn!(
+                        route,
+                        "a route went with an address that is no longer described, and the kernel does not take it back"
+                    );
+                }
                 let changed = !changes.is_empty();
                 debug!(changed, took = ?begun.elapsed(), "looked at the kernel");
                 let now = self.moment();

@@ -25,9 +25,12 @@ impl Kernel {
     /// When the kernel does not answer; a refusal is a fact.
     pub async fn facts(&mut self) -> Result<Facts, Error> {
         let mut facts = Facts {
-            no_packet_socket: no_packet_socket(),
+            no_packet_socket: try_packet_socket()
+                .err()
+                .map(|errno| errno.desc().to_owned()),
             no_writing: self.no_writing(),
             state: self.read_unprivileged().await?,
+            behind: self.behind().await?,
             devices: self.devices().await?,
             others: other_settings(),
             keepalive: Directory::of_this_namespace()
@@ -131,12 +134,15 @@ fn address(message: &AddressMessage) -> Option<Ipv6Addr> {
         })
 }
 
-fn no_packet_socket() -> Option<String> {
+/// Opens a packet socket, and closes it: whether that may be done.
+///
+/// # Errors
+///
+/// `EPERM` above all, without CAP_NET_RAW.
+pub(crate) fn try_packet_socket() -> Result<(), Errno> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let family = nix::sys::socket::AddressFamily::Packet;
-    socket(family, SockType::Raw, flags, None)
-        .err()
-        .map(|errno| errno.desc().to_owned())
+    socket(family, SockType::Raw, flags, None).map(drop)
 }
 
 fn other_settings() -> BTreeMap<&'static str, u64> {

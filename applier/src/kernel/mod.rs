@@ -1,5 +1,7 @@
 //! Reading from and writing to the kernel: the only part that is not a pure function.
 
+mod alongside;
+mod behind;
 mod device;
 mod facts;
 mod look;
@@ -21,7 +23,9 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::AsyncSocket;
 use nix::errno::Errno;
 
+pub(crate) use alongside::Alongside;
 pub use device::{Device, Traffic};
+pub(crate) use facts::try_packet_socket;
 pub(crate) use read::asks_by_arp;
 pub use refusal::Refusal;
 pub use witness::Witness;

@@ -82,7 +82,7 @@ impl Kernel {
     }
 
     /// The interfaces that were read last, by their numbers.
-    fn names(&self) -> BTreeMap<u32, String> {
+    pub(super) fn names(&self) -> BTreeMap<u32, String> {
         let indices = self.indices.iter();
         indices
             .map(|(name, index)| (*index, name.clone()))

@@ -47,6 +47,7 @@ impl Kernel {
             leased: self.leased(&names).await?,
             ppp: self.ppp().await?,
             by_object: self.by_object().await?,
+            behind: self.behind().await?,
             tables,
             hidden,
             remembered: remembered(),

@@ -5,6 +5,7 @@
 //! be pasted into `sh`. Interfaces go by their names; indices are the kernel's business.
 
 mod address;
+mod behind;
 mod route;
 mod rule;
 mod setting;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use multiwan_kernel::nft;
 
 pub use address::Address;
+pub use behind::Behind;
 pub use route::{Hop, PROTOCOL_STATIC, Route, Target};
 pub use rule::{PROTOCOL, Rule};
 pub use setting::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};

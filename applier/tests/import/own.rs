@@ -102,8 +102,8 @@ fn release() {
 fn other_numbers_and_several_lans() {
     const OTHER: &str = r#"
         lan = [
-            { interface = "eth0", address = "192.0.2.1/24" },
-            { interface = "eth3", address = "10.3.0.1/16" },
+            { interface = "eth0", address = "192.0.2.1/24", networks = ["10.5.0.0/16"] },
+            { interface = "eth3", address = "10.3.0.1/16", networks = ["10.8.0.0/16", "172.16.0.9/32"] },
         ]
         line = [
             { name = "b", interface = "eth2", address = "203.0.113.2/24", gateway = "203.0.113.1", number = 4 },
@@ -115,12 +115,22 @@ fn other_numbers_and_several_lans() {
     with_cards(&CARDS, || {
         let described = parse(OTHER);
         apply(&described);
+        shell(
+            "ip route add 10.8.0.0/16 via 10.3.0.9 dev eth3
+             ip route add 172.16.0.0/12 via 10.3.0.9 dev eth3",
+        );
         let imported = imported();
         let found = accepted(&imported);
         assert_eq!(plan(&found), Changes::default(), "{}", imported.text);
         assert_eq!(found.lines, described.lines, "{}", imported.text);
         assert_eq!(found.lans, described.lans, "{}", imported.text);
         assert_eq!(found.kernel, described.kernel, "{}", imported.text);
+        let said = imported.doubts.join("\n");
+        let unrouted = "10.5.0.0/16 is translated, and main leads there by no LAN's card";
+        assert!(
+            said.contains(unrouted) && !said.contains("10.8.0.0/16"),
+            "{said}"
+        );
 
         // With the names their numbers are forgotten, unless they are written.
         Record::open().unwrap().forget().unwrap();

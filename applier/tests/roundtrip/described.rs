@@ -22,6 +22,8 @@ const NAMES: [&str; 9] = ["a", "b", "c", "d", "e", "f", "g", "h", "dsl-1.x_y"];
 pub(crate) struct Described {
     pub(crate) head: Vec<String>,
     pub(crate) lans: Vec<(&'static str, Ipv4Net)>,
+    /// Whether there are networks behind the first LAN.
+    pub(crate) behind: bool,
     pub(crate) lines: Vec<Line>,
     pub(crate) keepalive: Vec<String>,
     pub(crate) pins: Vec<Pin>,
@@ -64,24 +66,27 @@ pub(crate) fn described() -> impl Strategy<Value = Described> {
     });
     (
         head(),
-        0..4_usize,
+        (0..4_usize, any::<bool>()),
         lines,
         keepalive(),
         pins,
         select(&KERNELS[..]),
     )
-        .prop_map(|(head, lans, lines, keepalive, pins, kernel)| Described {
-            head,
-            lans: LAN_CARDS[..lans]
-                .iter()
-                .zip([(192, 24), (193, 28), (194, 31)])
-                .map(|(card, (second, length))| (*card, net([10, second, 0, 1], length)))
-                .collect(),
-            lines,
-            keepalive,
-            pins,
-            kernel: kernel.to_vec(),
-        })
+        .prop_map(
+            |(head, (lans, behind), lines, keepalive, pins, kernel)| Described {
+                head,
+                behind,
+                lans: LAN_CARDS[..lans]
+                    .iter()
+                    .zip([(192, 24), (193, 28), (194, 31)])
+                    .map(|(card, (second, length))| (*card, net([10, second, 0, 1], length)))
+                    .collect(),
+                lines,
+                keepalive,
+                pins,
+                kernel: kernel.to_vec(),
+            },
+        )
 }
 
 const PINS: [&[&str]; 5] = [
@@ -243,11 +248,15 @@ pub(crate) fn net(address: [u8; 4], length: u8) -> Ipv4Net {
 impl fmt::Display for Described {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.head.iter().try_for_each(|key| writeln!(f, "{key}"))?;
-        for (card, address) in &self.lans {
+        for (at, (card, address)) in self.lans.iter().enumerate() {
             writeln!(
                 f,
                 "[[lan]]\ninterface = \"{card}\"\naddress = \"{address}\""
             )?;
+            if self.behind && at == 0 {
+                // The LANs' own are within one of them.
+                writeln!(f, "networks = [\"10.128.0.0/9\", \"192.168.7.0/24\"]")?;
+            }
         }
         self.lines.iter().try_for_each(|line| line.fmt(f))?;
         writeln!(f, "[keepalive]")?;

@@ -1,6 +1,9 @@
-use std::fs;
-use std::io::Write as _;
+#[path = "../../tests/common/install.rs"]
+mod install;
 
+use std::fs;
+
+use install::install;
 use tempfile::TempDir;
 
 use super::*;
@@ -23,24 +26,6 @@ fn script(body: &str) -> (TempDir, Applier) {
         folder.path(),
     );
     (folder, applier)
-}
-
-/// Written by another process: were it open here for writing, another test's fork would keep it
-/// so, and the kernel refuse to execute it.
-fn install(path: &Path, text: &str) {
-    let mut install = Command::new("install")
-        .args(["-m", "755", "/dev/stdin"])
-        .arg(path)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    install
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    assert!(install.wait().unwrap().success());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
-use multiwan::config::{Config, Established, Line, Spread};
+use multiwan::config::{Config, Established, Lan, Line, Spread};
 
 use crate::clause::Fit;
 use crate::scene::is_point_to_point;
@@ -221,7 +221,7 @@ pub(super) fn shares_first_card(config: &Config) -> Fit {
 
 /// Nothing of the LAN or a line lies in this network, nor it in theirs.
 pub(super) fn apart_from(config: &Config, network: Ipv4Net) -> bool {
-    let lans = config.lans.iter().map(|lan| lan.address);
+    let lans = config.lans.iter().flat_map(Lan::inside);
     let mut nets = lans.chain(config.lines.iter().filter_map(|line| line.address));
     !nets.any(|net| net.contains(&network.addr()) || network.contains(&net.addr()))
 }

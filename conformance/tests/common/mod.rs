@@ -1,11 +1,14 @@
 //! What several files of tests need.
 
+mod install;
+
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use install::install;
 use tempfile::TempDir;
 
 /// The suite.
@@ -16,22 +19,8 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_multiwan-conformance");
 pub(crate) fn applier(cases: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mine.sh");
-    // Written by another process: were it open here for writing, another test's fork would keep
-    // it so, and the kernel refuse to execute it.
-    let mut install = Command::new("install")
-        .args(["-m", "755", "/dev/stdin"])
-        .arg(&path)
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
     let text = format!("#!/bin/sh\ncase $1 in {cases} esac\nexit 64\n");
-    install
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    assert!(install.wait().unwrap().success());
+    install(&path, &text);
     (folder, path)
 }
 

@@ -1,5 +1,7 @@
 //! A line beside a LAN and beside other lines.
 
+use ipnet::Ipv4Net;
+
 use super::{Checked, overlap, refuse};
 use crate::config::{Lan, Line, file};
 
@@ -24,17 +26,27 @@ pub(super) fn beside_lan(raw: &file::Line, line: &Line, lan: &Lan) -> Checked<()
         );
     }
     match line.address {
-        Some(address) if overlap(address, lan.address) => refuse(
-            &raw.address,
-            format!(
-                "{} overlaps the LAN {} on {}; one of the two networks must change",
-                address.trunc(),
-                lan.address.trunc(),
-                lan.interface
-            ),
-        ),
-        _ => Ok(()),
+        Some(address) => apart_from_lan(raw, address, lan),
+        None => Ok(()),
     }
+}
+
+fn apart_from_lan(raw: &file::Line, address: Ipv4Net, lan: &Lan) -> Checked<()> {
+    let Some(network) = lan.inside().find(|network| overlap(address, *network)) else {
+        return Ok(());
+    };
+    let which = if network == lan.address.trunc() {
+        format!("the LAN {network} on {}", lan.interface)
+    } else {
+        format!("{network} behind the LAN on {}", lan.interface)
+    };
+    refuse(
+        &raw.address,
+        format!(
+            "{} overlaps {which}; one of the two networks must change",
+            address.trunc()
+        ),
+    )
 }
 
 /// Two lines may share a provider's network, or a gateway's address behind two modems; what the

@@ -60,13 +60,18 @@ fn target(text: &Spanned<String>, lans: &[Lan], lines: &[Line]) -> Checked<Targe
             ),
         );
     }
-    let Some(lan) = lans.iter().find(|lan| lan.address.contains(&address)) else {
+    let mut inside = lans
+        .iter()
+        .flat_map(|lan| lan.inside().map(move |network| (lan, network)));
+    let Some((lan, network)) = inside.find(|(_, network)| network.contains(&address)) else {
         return Ok(target);
     };
     let place = if lan.address.addr() == address {
         format!("this router's own address on {}", lan.interface)
+    } else if lan.address.trunc() == network {
+        format!("in the LAN {network} on {}", lan.interface)
     } else {
-        format!("in the LAN {} on {}", lan.address.trunc(), lan.interface)
+        format!("in {network} behind the LAN on {}", lan.interface)
     };
     refuse(text, format!("{address} is {place}; {ADVICE}"))
 }

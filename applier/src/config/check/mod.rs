@@ -3,6 +3,7 @@
 mod beside;
 mod keepalive;
 mod kernel;
+mod lan;
 mod line;
 mod lines;
 mod pin;
@@ -16,7 +17,7 @@ use ipnet::Ipv4Net;
 use toml::Spanned;
 
 use super::error::Complaint;
-use super::{Config, Lan, file, value};
+use super::{Config, file, value};
 
 type Checked<T> = Result<T, Complaint>;
 
@@ -24,13 +25,7 @@ pub(in crate::config) fn check(
     file: file::File,
     previous: &BTreeMap<String, u8>,
 ) -> Checked<Config> {
-    let lans = file
-        .lan
-        .0
-        .iter()
-        .map(|lan| self::lan(lan.get_ref()))
-        .collect::<Checked<Vec<_>>>()?;
-    apart(&file.lan.0, &lans)?;
+    let lans = lan::lans(&file.lan.0)?;
     let lines = lines::lines(&file, &lans, previous)?;
     let kernel = kernel::kernel(&file.kernel, &lines)?;
     kernel::room_for_pins(&file, &kernel, &lines)?;
@@ -47,31 +42,6 @@ pub(in crate::config) fn check(
         lines,
         kernel,
     })
-}
-
-fn lan(lan: &file::Lan) -> Checked<Lan> {
-    Ok(Lan {
-        interface: value::interface(&lan.interface)?,
-        address: value::interface_address(&lan.address)?,
-    })
-}
-
-/// LANs do not overlap each other: a route to one would hide the other.
-fn apart(places: &[Spanned<file::Lan>], lans: &[Lan]) -> Checked<()> {
-    for (at, lan) in lans.iter().enumerate() {
-        if let Some(other) = lans[..at].iter().find(|o| overlap(o.address, lan.address)) {
-            return refuse(
-                &places[at].get_ref().address,
-                format!(
-                    "the LAN {} overlaps the LAN {} on {}; give each its own network",
-                    lan.address.trunc(),
-                    other.address.trunc(),
-                    other.interface
-                ),
-            );
-        }
-    }
-    Ok(())
 }
 
 fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {

@@ -1,0 +1,199 @@
+//! Routes that an address takes along when it goes.
+//!
+//! With an address the kernel removes, in all tables, the routes that suggest it as their source
+//! (`fib_sync_down_addr` in `net/ipv4/fib_semantics.c`), and with an interface's last one all routes by
+//! that (`fib_inetaddr_event` in `net/ipv4/fib_frontend.c`), and tells of neither. Those by a gateway in a
+//! network that is gone stay otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags, RouteProtocol,
+    RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::Kernel;
+use crate::difference::Step;
+use crate::error::Error;
+use crate::state::{Address, TABLE_MAIN, word};
+
+/// A route of somebody else's that may go with an address.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Alongside {
+    message: RouteMessage,
+    /// As `ip route` shows it.
+    shown: String,
+}
+
+impl Kernel {
+    /// The routes that may go with the addresses that these steps remove, but for the default routes in
+    /// `ours`, which are multiwan's.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
+    pub(crate) async fn alongside(
+        &mut self,
+        steps: &[Step],
+        ours: &BTreeSet<u32>,
+    ) -> Result<Vec<Alongside>, Error> {
+        let going: Vec<&Address> = steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::RemoveAddress(address) => Some(address),
+                _ => None,
+            })
+            .collect();
+        if going.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names = self.names();
+        let mut question = RouteMessage::default();
+        question.header.address_family = AddressFamily::Inet;
+        let answers = self
+            .list("routes", RouteNetlinkMessage::GetRoute(question))
+            .await?;
+        let routes = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(route) => Some(route),
+            _ => None,
+        });
+        Ok(routes
+            .filter(|route| is_somebody_s(route, ours))
+            .map(lasting)
+            .filter(|route| going.iter().any(|address| may_go(route, address, &names)))
+            .map(|message| Alongside {
+                shown: shown(&message, &names),
+                message,
+            })
+            .collect())
+    }
+
+    /// Puts back those that were there `before` and are not `now`, as far as the kernel takes them;
+    /// gives those that it does not, as without the network of their gateway.
+    pub(crate) async fn put_back(
+        &mut self,
+        before: Vec<Alongside>,
+        now: &[Alongside],
+    ) -> Vec<Alongside> {
+        let gone = before.into_iter().filter(|route| !now.contains(route));
+        let mut left: Vec<Alongside> = gone.collect();
+        loop {
+            let tried = left.len();
+            // One may lead to another's gateway.
+            for route in std::mem::take(&mut left) {
+                let new = RouteNetlinkMessage::NewRoute(route.message.clone());
+                if self.change(new, NLM_F_CREATE | NLM_F_EXCL).await.is_err() {
+                    left.push(route);
+                }
+            }
+            if left.len() == tried || left.is_empty() {
+                return left;
+            }
+        }
+    }
+}
+
+fn is_somebody_s(route: &RouteMessage, ours: &BTreeSet<u32>) -> bool {
+    let header = &route.header;
+    let is_default = header.destination_prefix_length == 0;
+    header.kind == RouteType::Unicast
+        && header.protocol != RouteProtocol::Kernel
+        && !(is_default && ours.contains(&table(route)))
+}
+
+/// A route without what the kernel says of it at the moment.
+fn lasting(mut route: RouteMessage) -> RouteMessage {
+    route.header.flags &= RouteFlags::Onlink;
+    let by_object = route
+        .attributes
+        .iter()
+        .any(|attribute| matches!(attribute, RouteAttribute::NhId(_)));
+    route.attributes.retain(|attribute| match attribute {
+        RouteAttribute::CacheInfo(_) => false,
+        // The object tells where it leads.
+        RouteAttribute::Oif(_) | RouteAttribute::Gateway(_) | RouteAttribute::MultiPath(_) => {
+            !by_object
+        }
+        _ => true,
+    });
+    for attribute in &mut route.attributes {
+        if let RouteAttribute::MultiPath(hops) = attribute {
+            for hop in hops {
+                hop.flags &= RouteNextHopFlags::Onlink;
+            }
+        }
+    }
+    route
+}
+
+fn may_go(route: &RouteMessage, address: &Address, names: &BTreeMap<u32, String>) -> bool {
+    let on = |index: &u32| names.get(index) == Some(&address.interface);
+    route.attributes.iter().any(|attribute| match attribute {
+        RouteAttribute::PrefSource(RouteAddress::Inet(source)) => *source == address.address.addr(),
+        RouteAttribute::Oif(index) => on(index),
+        RouteAttribute::MultiPath(hops) => hops.iter().any(|hop| on(&hop.interface_index)),
+        _ => false,
+    })
+}
+
+fn table(route: &RouteMessage) -> u32 {
+    let named = route
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RouteAttribute::Table(table) => Some(*table),
+            _ => None,
+        });
+    named.unwrap_or_else(|| route.header.table.into())
+}
+
+/// `10.1.0.0/16 via 198.51.100.9 dev eth1 src 198.51.100.2 metric 7 table 77`
+fn shown(route: &RouteMessage, names: &BTreeMap<u32, String>) -> String {
+    let way = |interface: u32, attributes: &[RouteAttribute]| {
+        let via = attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Gateway(RouteAddress::Inet(via)) => Some(format!(" via {via}")),
+            _ => None,
+        });
+        let name = names.get(&interface).map_or("?", String::as_str);
+        format!("{} dev {}", via.unwrap_or_default(), word(name))
+    };
+    let mut to = Ipv4Addr::UNSPECIFIED;
+    // As `ip route` has them.
+    let [mut led, mut source, mut metric, mut several] = [const { String::new() }; 4];
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => to = *address,
+            RouteAttribute::NhId(id) => led = format!(" nhid {id}"),
+            RouteAttribute::Oif(index) => led = way(*index, &route.attributes),
+            RouteAttribute::PrefSource(RouteAddress::Inet(address)) => {
+                source = format!(" src {address}");
+            }
+            RouteAttribute::Priority(number) => metric = format!(" metric {number}"),
+            RouteAttribute::MultiPath(hops) => {
+                let hops = hops.iter();
+                let ways = hops.map(|hop| way(hop.interface_index, &hop.attributes));
+                several = ways.map(|way| format!(" nexthop{way}")).collect();
+            }
+            _ => {}
+        }
+    }
+    let to = match route.header.destination_prefix_length {
+        0 => "default".to_owned(),
+        length => format!("{to}/{length}"),
+    };
+    let table = match table(route) {
+        TABLE_MAIN => String::new(),
+        number => format!(" table {number}"),
+    };
+    format!("{to}{led}{source}{metric}{table}{several}")
+}
+
+impl fmt::Display for Alongside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}

@@ -1,5 +1,5 @@
-//! What the router's kernel holds, as text: asked by netlink, and printed much as `ip`, `nft` and
-//! `conntrack` would. Nothing is left out: what has no form here is shown as it was read.
+//! What the router's kernel holds, as text: asked by netlink, and printed much as `ip` and `conntrack`
+//! would. Nothing is left out: what has no form here is shown as it was read.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display, Write as _};
@@ -7,15 +7,18 @@ use std::net::IpAddr;
 
 use multiwan_kernel::nft::Netfilter;
 use multiwan_lab::Host;
-use multiwan_lab::netlink::address::{AddressAttribute, AddressMessage};
-use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
+use multiwan_lab::netlink::address::AddressMessage;
+use multiwan_lab::netlink::link::LinkMessage;
 use multiwan_lab::netlink::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage};
 use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use multiwan_lab::netlink::{AddressFamily, RouteNetlinkMessage as Message};
 
+use super::devices::{address_line, link_line, link_name};
+use super::nftables;
+
 /// Names of interfaces by index.
-type Names = BTreeMap<u32, String>;
+pub(super) type Names = BTreeMap<u32, String>;
 
 /// Files by name, with their text.
 pub(super) fn describe(router: &mut Host) -> Vec<(&'static str, String)> {
@@ -63,30 +66,13 @@ pub(super) fn describe(router: &mut Host) -> Vec<(&'static str, String)> {
                 neighbour_line(message, &names)
             }),
         ),
-        ("nftables.txt", nftables()),
+        ("nftables.txt", nftables::describe()),
         ("conntrack.txt", conntrack()),
     ]
 }
 
 fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.fold(String::new(), |text, line| text + line.trim() + "\n")
-}
-
-/// All tables of all families, with their counters.
-fn nftables() -> String {
-    let read = || {
-        let mut netfilter = Netfilter::open()?;
-        let mut text = String::new();
-        for (family, name) in netfilter.tables()? {
-            // One that cannot be read keeps no other from being shown.
-            match netfilter.read(family, &name) {
-                Ok(table) => text.extend(table.map(|table| table.to_string())),
-                Err(error) => text.push_str(&format!("# table {family} {name}: {error}\n")),
-            }
-        }
-        Ok::<_, multiwan_kernel::nft::Error>(text)
-    };
-    read().unwrap_or_else(|error| format!("({error})\n"))
 }
 
 fn conntrack() -> String {
@@ -111,52 +97,6 @@ fn conntrack() -> String {
         })),
         Err(error) => format!("({error})\n"),
     }
-}
-
-fn link_name(message: &Message) -> Option<(u32, String)> {
-    let Message::NewLink(link) = message else {
-        return None;
-    };
-    let name = |attribute: &LinkAttribute| match attribute {
-        LinkAttribute::IfName(name) => Some((link.header.index, name.clone())),
-        _ => None,
-    };
-    link.attributes.iter().find_map(name)
-}
-
-fn link_line(message: &Message) -> Option<String> {
-    let Message::NewLink(link) = message else {
-        return None;
-    };
-    let (index, name) = link_name(message)?;
-    let mut line = format!("{index}: {name} {:?}", link.header.flags);
-    for attribute in &link.attributes {
-        match attribute {
-            LinkAttribute::Address(address) => part(&mut line, "link", mac(address)),
-            LinkAttribute::Mtu(mtu) => part(&mut line, "mtu", mtu),
-            LinkAttribute::OperState(state) => raw(&mut line, "state", state),
-            _ => {}
-        }
-    }
-    Some(line)
-}
-
-fn address_line(message: &Message, names: &Names) -> Option<String> {
-    let Message::NewAddress(message) = message else {
-        return None;
-    };
-    let mut line = device(names, message.header.index);
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(local) => {
-                line.push_str(&format!(" {local}/{}", message.header.prefix_len));
-            }
-            AddressAttribute::Broadcast(to) => part(&mut line, "brd", to),
-            AddressAttribute::Flags(flags) => raw(&mut line, "flags", flags),
-            _ => {}
-        }
-    }
-    Some(line)
 }
 
 fn rule_line(message: &Message) -> Option<String> {
@@ -279,7 +219,7 @@ fn neighbour_line(message: &Message, names: &Names) -> Option<String> {
     Some(line)
 }
 
-fn part(line: &mut String, word: &str, value: impl Display) {
+pub(super) fn part(line: &mut String, word: &str, value: impl Display) {
     let space = if word.is_empty() { "" } else { " " };
     let _ = write!(line, "{space}{word} {value}");
 }
@@ -288,7 +228,7 @@ fn raw(line: &mut String, word: &str, value: impl Debug) {
     part(line, word, format!("{value:?}"));
 }
 
-fn device(names: &Names, index: u32) -> String {
+pub(super) fn device(names: &Names, index: u32) -> String {
     names
         .get(&index)
         .cloned()
@@ -303,7 +243,7 @@ fn ip(address: &RouteAddress) -> String {
     }
 }
 
-fn mac(address: &[u8]) -> String {
+pub(super) fn mac(address: &[u8]) -> String {
     let bytes: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(":")
 }

@@ -2,9 +2,12 @@
 //! router's cables, what its kernel held, what the applier said, and the command that repeats it.
 //!
 //! The state is taken while the lab still stands, into the worker's scratch directory; only once
-//! the verdict is known it is copied to where it stays. No program is started for it.
+//! the verdict is known it is copied to where it stays. The only program that is started for it is
+//! `nft`, where it is there.
 
+mod devices;
 mod kernel;
+mod nftables;
 mod sysctl;
 
 use std::fs::{self, File};

@@ -19,21 +19,26 @@ pub(super) fn link_name(message: &Message) -> Option<(u32, String)> {
     link.attributes.iter().find_map(name)
 }
 
-/// `2: eth1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state up link 02:00:00:00:00:01`.
+/// `2: eth1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP link 02:00:00:00:00:01`.
 pub(super) fn link_line(message: &Message) -> Option<String> {
     let Message::NewLink(link) = message else {
         return None;
     };
     let (index, name) = link_name(message)?;
     let mut line = format!("{index}: {name}: <{}>", link_flags(link.header.flags));
+    let (mut mtu, mut state, mut own) = (None, None, None);
     for attribute in &link.attributes {
         match attribute {
-            LinkAttribute::Address(address) => part(&mut line, "link", mac(address)),
-            LinkAttribute::Mtu(mtu) => part(&mut line, "mtu", mtu),
-            LinkAttribute::OperState(state) => part(&mut line, "state", state),
+            LinkAttribute::Mtu(value) => mtu = Some(value),
+            LinkAttribute::OperState(value) => state = Some(value),
+            LinkAttribute::Address(value) => own = Some(value),
             _ => {}
         }
     }
+    // In the order of ip, not of the kernel.
+    mtu.inspect(|mtu| part(&mut line, "mtu", mtu));
+    state.inspect(|state| part(&mut line, "state", state));
+    own.inspect(|own| part(&mut line, "link", mac(own)));
     Some(line)
 }
 

@@ -10,7 +10,7 @@ use multiwan_lab::Host;
 use multiwan_lab::netlink::address::AddressMessage;
 use multiwan_lab::netlink::link::LinkMessage;
 use multiwan_lab::netlink::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
-use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage};
+use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage};
 use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use multiwan_lab::netlink::{AddressFamily, RouteNetlinkMessage as Message};
 
@@ -99,7 +99,8 @@ fn conntrack() -> String {
     }
 }
 
-fn rule_line(message: &Message) -> Option<String> {
+/// `50: from all lookup 254 suppress_prefixlength 0`, with all that the kernel tells of it.
+pub(crate) fn rule_line(message: &Message) -> Option<String> {
     let Message::NewRule(rule) = message else {
         return None;
     };
@@ -108,6 +109,9 @@ fn rule_line(message: &Message) -> Option<String> {
     let mut priority = 0;
     let mut from = "all".to_owned();
     let mut line = String::new();
+    if header.tos > 0 {
+        part(&mut line, "tos", format!("{:#04x}", header.tos));
+    }
     for attribute in &rule.attributes {
         match attribute {
             RuleAttribute::Priority(number) => priority = *number,
@@ -132,7 +136,7 @@ fn rule_line(message: &Message) -> Option<String> {
     let action = if header.action == RuleAction::ToTable {
         format!("lookup {table}")
     } else {
-        format!("{:?}", header.action)
+        word(header.action)
     };
     let not = if header.flags.contains(RuleFlags::Invert) {
         "not "
@@ -175,7 +179,7 @@ fn route_line(message: &Message, names: &Names) -> Option<String> {
                     part(&mut line, "dev", device(names, hop.interface_index));
                     part(&mut line, "weight", u32::from(hop.hops) + 1);
                     if !hop.flags.is_empty() {
-                        part(&mut line, "flags", hop.flags);
+                        part(&mut line, "flags", hop.flags.to_string().to_lowercase());
                     }
                 }
             }
@@ -183,14 +187,16 @@ fn route_line(message: &Message, names: &Names) -> Option<String> {
             other => raw(&mut line, "", other),
         }
     }
-    let flags = if header.flags.is_empty() {
+    let told = if header.flags.is_empty() {
         String::new()
     } else {
-        format!(" flags {:?}", header.flags)
+        format!(" flags {}", flags(header.flags))
     };
     Some(format!(
-        "table {table}: {:?} {to} proto {} scope {}{flags}{line}",
-        header.kind, header.protocol, header.scope
+        "table {table}: {} {to} proto {} scope {}{told}{line}",
+        word(header.kind),
+        header.protocol,
+        header.scope
     ))
 }
 
@@ -222,6 +228,20 @@ fn neighbour_line(message: &Message, names: &Names) -> Option<String> {
 pub(super) fn part(line: &mut String, word: &str, value: impl Display) {
     let space = if word.is_empty() { "" } else { " " };
     let _ = write!(line, "{space}{word} {value}");
+}
+
+/// A name of the kernel's as `ip` writes it: `Prohibit` is `prohibit`.
+fn word(name: impl Debug) -> String {
+    format!("{name:?}").to_lowercase()
+}
+
+/// `dead,linkdown`.
+fn flags(flags: RouteFlags) -> String {
+    let names: Vec<String> = flags
+        .iter_names()
+        .map(|(name, _)| name.to_lowercase())
+        .collect();
+    names.join(",")
 }
 
 fn raw(line: &mut String, word: &str, value: impl Debug) {

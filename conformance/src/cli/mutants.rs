@@ -9,6 +9,7 @@ use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::outputs::Output;
+use super::people::People;
 use super::run::features;
 use super::{Error, Mutants};
 use crate::bundle::Keep;
@@ -36,8 +37,8 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let programs = asked.json.as_deref().map(Output::find).transpose()?;
     let mut people: Box<dyn Write> = match &programs {
-        Some(programs) if programs.is_stdout() => Box::new(anstream::stderr()),
-        _ => Box::new(anstream::stdout()),
+        Some(programs) if programs.is_stdout() => Box::new(People::new(anstream::stderr())),
+        _ => Box::new(People::new(anstream::stdout())),
     };
     let stop = Stop::on_signals()?;
     let mode = runner::doctor(&stop)?;
@@ -110,10 +111,28 @@ fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
     for kind in [Kind::Correct, Kind::Broken] {
         appliers.extend(fixtures::all(kind).map_err(crate::applier::FindError::Fixtures)?);
     }
-    appliers.retain(|fixture| wanted(fixture) && about(fixture));
-    if appliers.is_empty() {
-        return Err(Error::NoApplier);
+    for (pattern, asked) in patterns.iter().zip(&asked.applier) {
+        if !appliers
+            .iter()
+            .any(|fixture| pattern.matches(&fixture.name))
+        {
+            return Err(Error::NoApplier {
+                asked: asked.clone(),
+                known: appliers.into_iter().map(|fixture| fixture.name).collect(),
+            });
+        }
     }
+    appliers.retain(wanted);
+    if !appliers.iter().any(about) {
+        let mistake = |fixture: &Fixture| {
+            let caught_by = fixture.header.caught_by.join(", ");
+            format!("{}, which is caught by {caught_by}", fixture.name)
+        };
+        return Err(Error::OtherMistake {
+            mistakes: appliers.iter().map(mistake).collect(),
+        });
+    }
+    appliers.retain(about);
     let plan = |applier| Plan {
         clauses: clauses_for(&applier, asked, &selected),
         applier,

@@ -79,16 +79,21 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
     let mut any_passed = false;
-    let records = runner::run(&jobs, at_once, &stop, |index, message| {
-        progress.show(index, message);
-        if let Message::Finished { record, endless } = message {
-            any_passed |= record.status == Status::Passed;
-            // Of an applier that works otherwise it is the clause's own failure.
-            if let (Some(what), false) = (endless, any_passed) {
-                stop.ask(Why::Endless(what.clone()));
+    let records = runner::run(
+        &jobs,
+        at_once,
+        |_| &stop,
+        |index, message| {
+            progress.show(index, message);
+            if let Message::Finished { record, endless } = message {
+                any_passed |= record.status == Status::Passed;
+                // Of an applier that works otherwise it is the clause's own failure.
+                if let (Some(what), false) = (endless, any_passed) {
+                    stop.ask(Why::Endless(what.clone()));
+                }
             }
-        }
-    });
+        },
+    );
     progress.end();
 
     let stopped = stop.why().map(ToString::to_string);

@@ -194,7 +194,7 @@ impl Configuration {
     ///
     /// If there is neither, or the file is refused.
     pub fn find(name: &str) -> Result<Self, Error> {
-        if let Some(builtin) = BUILTIN.iter().find(|builtin| builtin.name == name) {
+        if let Some(builtin) = builtin(name) {
             return Ok(Self::builtin(builtin));
         }
         let toml = fs::read_to_string(name).map_err(|source| Error::Read {
@@ -224,6 +224,16 @@ impl Configuration {
             config,
         }
     }
+}
+
+/// Whether it is the name of a configuration of the suite's own, and no file's.
+#[must_use]
+pub fn is_builtin(name: &str) -> bool {
+    builtin(name).is_some()
+}
+
+fn builtin(name: &str) -> Option<&'static Builtin> {
+    BUILTIN.iter().find(|builtin| builtin.name == name)
 }
 
 fn names() -> String {

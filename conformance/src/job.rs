@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::Keep;
 use crate::clause::Feature;
+use crate::configuration;
 use crate::report::Record;
 
 /// What a worker is to do.
@@ -65,11 +66,24 @@ pub struct Job {
 }
 
 impl Job {
-    /// The command that judges this alone.
+    /// The command that judges this alone, wherever it is given.
     #[must_use]
     pub fn repeat(&self) -> String {
-        let applier = self.subject.is_foreign().then(|| self.subject.name());
-        repeat(applier, &self.clause, &self.configuration, self.seed)
+        let applier = self.subject.is_foreign().then(|| {
+            let name = self.subject.name();
+            // One without a slash is a fixture's.
+            if name.contains('/') {
+                absolute(name)
+            } else {
+                name.to_owned()
+            }
+        });
+        let configuration = if configuration::is_builtin(&self.configuration) {
+            self.configuration.clone()
+        } else {
+            absolute(&self.configuration)
+        };
+        repeat(applier.as_deref(), &self.clause, &configuration, self.seed)
     }
 }
 
@@ -81,6 +95,12 @@ pub fn repeat(applier: Option<&str>, clause: &str, configuration: &str, seed: u6
         "multiwan-conformance run{applier} --only {clause} -c {} --seed {seed}",
         quoted(configuration)
     )
+}
+
+/// A path from the root; as it is where this process's own folder is gone.
+fn absolute(path: &str) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    absolute.to_string_lossy().into_owned()
 }
 
 /// As a shell takes it for one word.
@@ -212,6 +232,40 @@ mod tests {
         assert_eq!(
             repeat(Some("./it's mine.sh"), "a.b", "my lines.toml", 7),
             r"multiwan-conformance run --applier './it'\''s mine.sh' --only a.b -c 'my lines.toml' --seed 7"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_repeats_from_any_folder() {
+        let repeat = |name: &str, configuration: &str| {
+            let job = Job {
+                clause: "a.b".to_owned(),
+                configuration: configuration.to_owned(),
+                toml: String::new(),
+                subject: Subject::Foreign {
+                    name: name.to_owned(),
+                    path: "/elsewhere".into(),
+                },
+                features: Vec::new(),
+                seed: 7,
+                level: 0.0,
+                keep: Keep::Nothing,
+                pause: false,
+            };
+            job.repeat()
+        };
+        let here = std::env::current_dir().unwrap();
+        let here = here.display();
+        assert_eq!(
+            repeat("./mine.sh", "lines.toml"),
+            format!(
+                "multiwan-conformance run --applier {here}/mine.sh --only a.b -c {here}/lines.toml \
+                 --seed 7"
+            )
+        );
+        assert_eq!(
+            repeat("drawn", "two-lines"),
+            "multiwan-conformance run --applier drawn --only a.b -c two-lines --seed 7"
         );
     }
 

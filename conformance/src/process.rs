@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -89,6 +90,23 @@ pub fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Watches for a child's end from a thread of its own; joined, which waits for that end, it says when
+/// it was.
+///
+/// # Errors
+///
+/// What the kernel says.
+pub fn end_of(child: &Child) -> io::Result<JoinHandle<Instant>> {
+    let handle = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    Ok(thread::spawn(move || {
+        // Whatever else there is to say of it, the caller's own wait says.
+        while let Err(rustix::io::Errno::INTR) =
+            poll(&mut [PollFd::new(&handle, PollFlags::IN)], None)
+        {}
+        Instant::now()
+    }))
 }
 
 /// How a process ended, in words: `ended with 3`, `was killed by signal 9`.

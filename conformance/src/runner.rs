@@ -121,26 +121,32 @@ fn answer<T>(
 }
 
 /// Does the jobs, at most `at_once` at a time, and calls `hear` with each job's index and each of
-/// its messages; the records, in the order of the jobs. When the run is to end, what is under way is
-/// broken off, and has no record, as what was not begun.
-pub fn run(
+/// its messages; the records, in the order of the jobs. When what `stop` has for a job is to end, the
+/// job that is under way is broken off, and has no record, as what was not begun.
+pub fn run<'a>(
     jobs: &[Job],
     at_once: usize,
-    stop: &Stop,
+    stop: impl Fn(usize) -> &'a Stop + Sync,
     mut hear: impl FnMut(usize, &Message),
 ) -> Vec<Option<Record>> {
     let queue: Mutex<VecDeque<usize>> = Mutex::new((0..jobs.len()).collect());
-    let next = || match stop.why() {
-        None => queue.lock().expect("no holder panics").pop_front(),
-        Some(_) => None,
+    let next = || {
+        let mut queue = queue.lock().expect("no holder panics");
+        while let Some(index) = queue.pop_front() {
+            if stop(index).why().is_none() {
+                return Some(index);
+            }
+        }
+        None
     };
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..at_once.clamp(1, jobs.len().max(1)) {
             let sender = sender.clone();
+            let (next, stop) = (&next, &stop);
             scope.spawn(move || {
                 while let Some(index) = next() {
-                    supervise(&jobs[index], stop, |message| {
+                    supervise(&jobs[index], stop(index), |message| {
                         // The receiver lives as long as this scope.
                         let _ = sender.send((index, message));
                     });

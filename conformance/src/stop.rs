@@ -55,6 +55,8 @@ pub struct Stop {
     /// Nothing is ever sent: that it is gone is heard by all who listen.
     hold: Arc<Mutex<Option<Sender<Infallible>>>>,
     gone: Receiver<Infallible>,
+    /// Those that end with it.
+    branches: Arc<Mutex<Vec<Stop>>>,
 }
 
 impl Stop {
@@ -66,7 +68,21 @@ impl Stop {
             why: Arc::default(),
             hold: Arc::new(Mutex::new(Some(hold))),
             gone,
+            branches: Arc::default(),
         }
+    }
+
+    /// For a part of the run: it ends with the run, or alone.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        let branch = Self::new();
+        let mut branches = self.branches.lock().expect("no holder panics");
+        branches.push(branch.clone());
+        // Who asks meanwhile finds it in the list, or was here first.
+        if let Some(why) = self.why() {
+            branch.ask(why.clone());
+        }
+        branch
     }
 
     /// For a run that SIGINT and SIGTERM end. A second one ends this process at once.
@@ -95,8 +111,11 @@ impl Stop {
     /// Asks for the end. Only the first reason counts.
     pub fn ask(&self, why: Why) {
         // Whoever finds the sender gone finds the reason.
-        let _ = self.why.set(why);
+        let _ = self.why.set(why.clone());
         self.hold.lock().expect("no holder panics").take();
+        for branch in &*self.branches.lock().expect("no holder panics") {
+            branch.ask(why.clone());
+        }
     }
 
     /// Why the run is to end, if it is.
@@ -120,6 +139,20 @@ impl Default for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_branch_ends_alone_or_with_the_run() {
+        let run = Stop::new();
+        let [one, other] = [run.branch(), run.branch()];
+        let hangs = Why::Endless("it hangs".to_owned());
+        one.ask(hangs.clone());
+        assert_eq!((run.why(), other.why()), (None, None));
+        run.ask(Why::Signal(SIGINT));
+        assert_eq!(one.why(), Some(&hangs));
+        assert_eq!(other.why(), Some(&Why::Signal(SIGINT)));
+        assert!(other.asked().recv().is_err());
+        assert_eq!(run.branch().why(), Some(&Why::Signal(SIGINT)));
+    }
 
     #[test]
     fn all_clones_hear_of_the_first_reason() {

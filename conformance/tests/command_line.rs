@@ -1,6 +1,6 @@
 //! The commands as people and scripts use them.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn conformance(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_multiwan-conformance"))
@@ -91,30 +91,91 @@ fn a_configuration_that_cannot_work_is_refused_before_anything_is_done() {
 fn what_is_not_there_is_named() {
     for (arguments, told) in [
         (
-            ["run", "-c", "no-such.toml"],
+            &["run", "-c", "no-such.toml"][..],
             "no-such.toml: No such file or directory",
         ),
         (
-            ["run", "--applier", "no-such"],
+            &["run", "--applier", "no-such"],
             "no applier is called `no-such`",
         ),
         (
-            ["run", "--applier", "./no-such"],
+            &["run", "--applier", "./no-such"],
             "the applier ./no-such: No such file",
         ),
         (
-            ["run", "--applier", "/etc/passwd"],
+            &["run", "--applier", "/etc/passwd"],
             "not an executable file",
         ),
         (
-            ["run", "--json", "/no/such/report"],
+            &["run", "--json", "/no/such/report"],
             "/no/such/report: No such file",
         ),
+        (&["run", "--keep", "/dev/null"], "/dev/null: "),
+        (&["run", "--keep", "/etc/passwd/kept"], "/etc/passwd/kept: "),
+        (
+            &["run", "--jobs", "0"],
+            "at least 1 clause must be judged at once",
+        ),
+        (
+            &["mutants", "--applier", "no-such*"],
+            "no applier of the suite's own is called `no-such*`; they are multiwan, ",
+        ),
+        (
+            &["mutants", "--applier=icmp-dropped", "--only=spread.even"],
+            "no clause of --only is about the mistake of icmp-dropped, which is caught by ",
+        ),
     ] {
-        let output = conformance(&arguments);
+        let output = conformance(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&output).contains(told), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn one_file_for_two_reports_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report");
+    let path = path.to_str().unwrap();
+    let output = conformance(&["run", "--html", path, "--junit", path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains(&format!("would go to {path}")),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+}
+
+/// Its verdict is known from its exit status and its files all the same.
+#[test]
+fn a_reader_that_goes_away_is_not_complained_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let run = [
+        "run",
+        "--applier=weights-ignored",
+        "--only=spread.weighted",
+        "--no-keep",
+        "--json",
+    ];
+    for json in [report.to_str().unwrap(), "-"] {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_multiwan-conformance"))
+            .args(run)
+            .arg(json)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(run.stdout.take());
+        let output = run.wait_with_output().unwrap();
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            !said.contains("panicked") && !said.contains("ipe"),
+            "{said}"
+        );
+    }
+    assert!(report.exists());
 }
 
 #[test]

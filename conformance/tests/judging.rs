@@ -242,3 +242,47 @@ fn nothing_outlives_a_killed_run() {
     run.wait().unwrap();
     held.expect_let_go();
 }
+
+/// Its lines are as they should be, but nobody watches them any more: that is told wherever somebody
+/// will look, with what was seen instead of a promise or alone.
+#[test]
+fn a_keepalive_that_ends_early_is_told() {
+    let (_folder, path) = applier(
+        "apply) exec \"$MULTIWAN\" apply -c \"$MULTIWAN_CONFIG\" ;; down) exec \"$MULTIWAN\" down ;;
+         keepalive) echo up; echo no probes today; exit 3 ;;",
+    );
+    let kept = tempfile::tempdir().unwrap();
+    let output = Command::new(BINARY)
+        .arg("run")
+        .arg("--applier")
+        .arg(&path)
+        .args(["--only", "dead.silent", "--only", "spread.even"])
+        .args(["-c", "two-lines", "--json", "-", "--keep"])
+        .arg(kept.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", show(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = format!(
+        "`{} keepalive` was to stay, and ended with 3 by itself after ",
+        path.display()
+    );
+    let said = "ms, its last words \"no probes today\"";
+    for (id, before) in [("spread.even", ""), ("dead.silent", ": not within ")] {
+        let clauses = report["clauses"].as_array().unwrap();
+        let clause = clauses.iter().find(|clause| clause["id"] == id).unwrap();
+        assert_eq!(clause["status"], "failed", "{clause:#}");
+        let reason = clause["reason"].as_str().unwrap();
+        assert!(reason.contains(before), "{reason}");
+        assert!(reason.contains(&told) && reason.contains(said), "{reason}");
+        let folder = Path::new(clause["kept"].as_str().unwrap());
+        for file in ["events.txt", "applier.txt"] {
+            let text = fs::read_to_string(folder.join(file)).unwrap();
+            let mut lines = text.lines();
+            assert!(
+                lines.any(|line| line.contains(&told) && !line.starts_with(id)),
+                "{file}: {text}"
+            );
+        }
+    }
+}

@@ -57,12 +57,20 @@ fn a_failed_clause_leaves_what_its_router_was_like() {
     );
     for (file, has) in [
         ("rules.txt", "222: from all lookup 222"),
-        ("routes.txt", "table 222: Unicast default"),
+        ("routes.txt", "table 222: unicast default"),
         ("routes.txt", "nexthop via 203.0.113.1 dev eth2 weight 1"),
-        ("addresses.txt", "eth1 198.51.100.2/24"),
-        ("links.txt", "eth1"),
+        (
+            "addresses.txt",
+            "eth1 198.51.100.2/24 brd 198.51.100.255 scope global\n",
+        ),
+        ("addresses.txt", "eth1 fe80::"),
+        (
+            "links.txt",
+            "eth1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 state UP",
+        ),
         ("neighbours.txt", "198.51.100.1"),
-        ("nftables.txt", "counter"),
+        ("nftables.txt", "table ip multiwan {"),
+        ("nftables.txt", "counter packets"),
         ("conntrack.txt", "reply"),
         ("sysctl.txt", "net.ipv4.ip_forward = 1"),
         ("applier.txt", "weights-ignored apply"),

@@ -169,6 +169,56 @@ fn an_applier_that_hangs_is_told_once() {
     assert!(told.contains("  | hm\n"), "{told}");
 }
 
+/// As above, beside one that does not hang and is judged by all its clauses.
+#[test]
+fn an_applier_of_mutants_that_hangs_is_done_with() {
+    let fixtures = tempfile::tempdir().unwrap();
+    let broken = fixtures.path().join("appliers/broken");
+    fs::create_dir_all(&broken).unwrap();
+    let text = "#!/bin/sh\n# It hangs.\n# caught by: spread.even spread.single-pair\n\
+        [ $1 = apply ] && exec sleep 60\nexit 64\n";
+    let plain = fixtures.path().join("plain");
+    fs::write(&plain, text).unwrap();
+    // By another process, as of any applier.
+    let mut install = Command::new("install");
+    install.arg(&plain).arg(broken.join("hanging.sh"));
+    assert!(install.status().unwrap().success());
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/appliers/broken");
+    fs::copy(
+        source.join("weights-ignored.toml"),
+        broken.join("weights-ignored.toml"),
+    )
+    .unwrap();
+    let since = Instant::now();
+    let output = Command::new(BINARY)
+        .env("MULTIWAN_FIXTURES", fixtures.path())
+        .args([
+            "mutants",
+            "--applier",
+            "hanging",
+            "--applier",
+            "weights-ignored",
+        ])
+        .args(["--only", "spread", "--jobs", "2", "--json", "-"])
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let took = since.elapsed();
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{read:#}");
+    assert!(took < Duration::from_secs(39), "{took:?}");
+    let appliers = read["appliers"].as_array().unwrap();
+    let of = |name: &str| appliers.iter().find(|one| one["name"] == name).unwrap();
+    let hangs = "`hanging apply` still ran after 20 s";
+    assert_eq!(of("hanging")["wrong"], serde_json::json!([hangs]));
+    assert_eq!(of("weights-ignored")["wrong"], serde_json::json!([]));
+    let clauses = of("hanging")["clauses"].as_array().unwrap();
+    let not_judged = format!("not judged: {hangs}");
+    let left = clauses.iter().filter(|one| one["reason"] == not_judged);
+    assert!(left.count() >= clauses.len() - 2, "{clauses:#?}");
+    assert!(clauses.len() > 4, "{clauses:#?}");
+}
+
 /// It works otherwise: what hangs is one clause's failure.
 #[test]
 fn a_hang_of_one_clause_is_its_own() {

@@ -1,4 +1,4 @@
-//! Every nftables statement to the real kernel and back; with `nft` there, its text both ways too.
+//! Every nftables statement to the real kernel and back, its text both ways through `nft` too, and what others write.
 
 use std::{
     io::Write,
@@ -177,6 +177,167 @@ fn foreign_rules_are_seen() {
     });
 }
 
+/// What is put with `nft`, and how it reads here where that is not the same.
+const FOREIGN: [(&str, &str, Option<&str>); 32] = [
+    ("filter", "meta mark set ct mark", None),
+    ("filter", "ct mark set meta mark", None),
+    ("filter", "meta mark set ct mark & 0xff", None),
+    ("filter", "meta mark set meta mark << 8", None),
+    ("filter", "meta mark > 7", None),
+    ("filter", "meta nfproto ipv6 drop", None),
+    ("filter", "iif lo accept", Some("iif 1 accept")),
+    ("filter", "iifname \"eth*\" accept", None),
+    ("filter", "ip saddr @office accept", None),
+    ("filter", "ip saddr != @office drop", None),
+    (
+        "filter",
+        "th dport 1024-2048",
+        Some("th dport >= 1024 th dport <= 2048"),
+    ),
+    ("filter", "th dport != 1024-2048", None),
+    ("filter", "th sport > 1023 accept", None),
+    ("filter", "ip saddr . th dport @doors accept", None),
+    (
+        "filter",
+        "th dport { 22, 80 } accept",
+        Some("th dport @__set0 accept"),
+    ),
+    ("filter", "meta mark vmap @ways", None),
+    ("filter", "meta mark set ip saddr map @marks", None),
+    (
+        "filter",
+        "numgen inc mod 2 vmap { 0 : accept }",
+        Some("numgen inc mod 2 vmap @__map0"),
+    ),
+    (
+        "filter",
+        "meta mark set jhash ip saddr . ip daddr mod 2 offset 256",
+        None,
+    ),
+    ("filter", "ct mark set numgen random mod 3 offset 1", None),
+    ("filter", "limit rate 5/second burst 7 packets drop", None),
+    ("filter", "limit rate over 1000 bytes/minute drop", None),
+    ("filter", "log prefix \"hey \"", None),
+    ("filter", "log group 3", None),
+    ("filter", "reject with icmpx admin-prohibited", None),
+    ("filter", "ip ttl 3 notrack", None),
+    (
+        "filter",
+        "ip protocol icmp @th,0,8 8",
+        Some("ip protocol icmp @th,0,8 0x08"),
+    ),
+    (
+        "nat",
+        "meta l4proto tcp dnat ip to 10.0.0.9:8080",
+        Some("meta l4proto tcp dnat to 10.0.0.9:8080"),
+    ),
+    ("nat", "meta l4proto tcp redirect to :3128", None),
+    ("nat", "oifname \"eth1\" masquerade random", None),
+    (
+        "nat",
+        "oifname \"eth3\" snat ip to 10.0.0.1-10.0.0.4 persistent",
+        Some("oifname \"eth3\" snat to 10.0.0.1-10.0.0.4 persistent"),
+    ),
+    (
+        "nat",
+        "snat ip to ip saddr map @others",
+        Some("snat to ip saddr map @others"),
+    ),
+];
+
+/// What others put with `nft` reads much as `nft` itself writes it, and never as a name alone.
+#[test]
+fn rules_of_others_can_be_read() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        for (kind, put, reads) in FOREIGN {
+            let hook = match put {
+                _ if put.contains("dnat") || put.contains("redirect") => "prerouting priority -100",
+                _ if kind == "nat" => "postrouting priority 100",
+                _ => "prerouting priority -300",
+            };
+            let input = format!(
+                "table inet others {{
+                    set office {{ type ipv4_addr; }}
+                    set doors {{ type ipv4_addr . inet_service; }}
+                    map ways {{ type mark : verdict; }}
+                    map marks {{ type ipv4_addr : mark; }}
+                    map others {{ type ipv4_addr : ipv4_addr; }}
+                    chain one {{
+                        type {kind} hook {hook}
+                        {put}
+                    }}
+                }}"
+            );
+            nft(&["-f", "-"], &input);
+            assert_eq!(
+                read_rule(&mut netfilter, Family::Inet, "others", "one"),
+                reads.unwrap_or(put)
+            );
+            netfilter.delete(Family::Inet, "others").expect("deletable");
+        }
+    });
+}
+
+/// An extension of iptables is named, with what is known of its content.
+#[test]
+fn rules_of_iptables_can_be_read() {
+    sandbox::test(|_| {
+        let mut netfilter = Netfilter::open().expect("a socket");
+        for (table, put, reads) in [
+            (
+                "nat",
+                "POSTROUTING -o eth1 -m comment --comment one -j MASQUERADE",
+                "oifname \"eth1\" xt match comment \"one\" counter xt target MASQUERADE",
+            ),
+            (
+                "nat",
+                "POSTROUTING -m mark ! --mark 1 -j SNAT --to-source 192.0.2.1",
+                "meta mark != 0x1 counter xt target SNAT to 192.0.2.1",
+            ),
+            (
+                "mangle",
+                "PREROUTING -j CONNMARK --restore-mark --mask 0x3f00",
+                "counter xt target CONNMARK restore ctmask 0x3f00 nfmask 0x3f00",
+            ),
+            (
+                "mangle",
+                "PREROUTING -m conntrack --ctstate NEW -j MARK --set-mark 0x100/0x3f00",
+                "xt match conntrack state new counter xt target MARK set xor 0x100/0x3f00",
+            ),
+            (
+                "filter",
+                "FORWARD -m state ! --state INVALID -j ACCEPT",
+                "xt match conntrack != state invalid counter accept",
+            ),
+        ] {
+            let arguments = ["-t", table, "-A"].into_iter().chain(put.split(' '));
+            let arguments: Vec<&str> = arguments.collect();
+            run("iptables-nft", &arguments, "");
+            let chain = put.split(' ').next().expect("a chain");
+            assert_eq!(read_rule(&mut netfilter, Family::Ip, table, chain), reads);
+            netfilter.delete(Family::Ip, table).expect("deletable");
+        }
+    });
+}
+
+/// The only rule of a chain, as text.
+fn read_rule(netfilter: &mut Netfilter, family: Family, table: &str, chain: &str) -> String {
+    let table = netfilter
+        .read(family, table)
+        .expect("readable")
+        .expect("there");
+    let [rule] = &table.chain(chain).expect("there").rules[..] else {
+        panic!("{table}");
+    };
+    let text = rule.to_string();
+    // nft puts this test of the family before what is about an address.
+    match text.strip_prefix("meta nfproto ipv4 ") {
+        Some(text) => text.to_owned(),
+        None => text,
+    }
+}
+
 /// A datagram over the loopback device, marked on its way.
 #[test]
 fn connections() {
@@ -297,20 +458,24 @@ fn loopback_up() {
 
 /// Runs nft in this namespace and returns what it prints.
 fn nft(arguments: &[&str], input: &str) -> String {
-    let mut child = Command::new("nft")
+    run("nft", arguments, input)
+}
+
+fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("nft starts");
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
     child
         .stdin
         .take()
         .expect("piped")
         .write_all(input.as_bytes())
         .expect("writable");
-    let output = child.wait_with_output().expect("nft ends");
+    let output = child.wait_with_output().expect("it ends");
     assert!(
         output.status.success(),
         "{}\n{input}",

@@ -8,12 +8,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use libc::{EACCES, EROFS};
 use multiwan_kernel::rtnl::Rtnl;
 use multiwan_lab::netlink::address::AddressMessage;
 use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
 use multiwan_lab::netlink::route::{RouteAttribute, RouteMessage};
 use multiwan_lab::netlink::rule::RuleMessage;
 use multiwan_lab::netlink::{RouteNetlinkMessage as Message, address::AddressAttribute};
+use multiwan_lab::sandbox::Mode;
 use multiwan_lab::{Fault, Lab, Netns, Topology, sandbox};
 
 /// Long enough for any machine; what it really took is printed.
@@ -322,5 +324,29 @@ fn without_user_namespaces_root_does_without() {
         fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
         let output = sandbox::in_sandbox(again("inner_holds_a_lab")).unwrap();
         assert!(output.status.success());
+    });
+}
+
+/// As root too, who would be let by the kernel; and what the lab needs can be written.
+#[test]
+fn settings_of_the_machine_are_read_only() {
+    sandbox::test(|sandbox| {
+        let open = |setting: &str| {
+            let path = Path::new("/proc/sys").join(setting);
+            let opened = fs::File::options().write(true).open(path);
+            opened.err().and_then(|error| error.raw_os_error())
+        };
+        if sandbox.mode() == Mode::Limited {
+            return;
+        }
+        assert_eq!(open("net/ipv4/ip_forward"), None);
+        // Who is not root of the machine is refused as no owner of the file, in whatever order.
+        let users = fs::read_to_string("/proc/self/uid_map").unwrap();
+        let root = users.split_whitespace().nth(1) == Some("0");
+        let refusals: &[_] = if root { &[EROFS] } else { &[EROFS, EACCES] };
+        for setting in ["vm/swappiness", "kernel/panic", "fs/file-max"] {
+            let refused = open(setting).expect("it is the machine's");
+            assert!(refusals.contains(&refused), "{setting}: {refused}");
+        }
     });
 }

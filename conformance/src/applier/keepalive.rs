@@ -1,7 +1,9 @@
 //! An applier's daemon while it runs.
 
+use std::io;
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -20,15 +22,29 @@ pub struct Keepalive {
     command: String,
     child: Child,
     output: Output,
+    began: Instant,
+    ending: Ending,
+}
+
+/// What is known of the daemon's end.
+#[derive(Debug)]
+enum Ending {
+    /// It is waited for.
+    Awaited(JoinHandle<Instant>),
+    /// It was then.
+    At(Instant),
 }
 
 impl Keepalive {
-    pub(super) fn new(command: String, child: Child, output: Output) -> Self {
-        Keepalive {
+    pub(super) fn new(command: String, child: Child, output: Output) -> io::Result<Self> {
+        let ending = Ending::Awaited(process::end_of(&child)?);
+        Ok(Keepalive {
             command,
             child,
             output,
-        }
+            began: Instant::now(),
+            ending,
+        })
     }
 
     /// Whether it runs; not if the applier has none.
@@ -44,12 +60,19 @@ impl Keepalive {
         }
     }
 
+    /// When it ended by itself, and the error that this is; none while it runs, or if the applier has
+    /// none.
+    pub fn early_end(&mut self) -> Option<(Instant, Error)> {
+        let error = self.is_running().err()?;
+        Some((self.end(), error))
+    }
+
     /// Ends it: SIGTERM to its process group, SIGKILL two seconds later. True if there was one.
     ///
     /// # Errors
     ///
     /// If it had ended before.
-    pub fn stop(mut self) -> Result<bool, Error> {
+    pub fn stop(&mut self) -> Result<bool, Error> {
         if !self.is_running()? {
             return Ok(false);
         }
@@ -88,20 +111,39 @@ impl Keepalive {
         }
     }
 
-    fn run(&self, source: std::io::Error) -> Error {
+    fn run(&self, source: io::Error) -> Error {
         Error::Run {
             command: self.command.clone(),
             source,
         }
     }
 
-    fn ended(&self, status: ExitStatus) -> Error {
-        let ending = format!("was to stay, and {}", process::ending(status));
+    fn ended(&mut self, status: ExitStatus) -> Error {
+        let after = self.end().saturating_duration_since(self.began);
+        let output = self.output.tail();
+        let mut ending = format!(
+            "was to stay, and {} by itself after {} ms",
+            process::ending(status),
+            after.as_millis()
+        );
+        if let Some(last) = output.lines().last() {
+            ending.push_str(&format!(", its last words \"{}\"", last.trim()));
+        }
         Error::Ended {
             command: self.command.clone(),
             ending,
-            output: self.output.tail(),
+            output,
         }
+    }
+
+    /// When it ended, once it has.
+    fn end(&mut self) -> Instant {
+        let at = match std::mem::replace(&mut self.ending, Ending::At(self.began)) {
+            Ending::Awaited(thread) => thread.join().expect("it only waits"),
+            Ending::At(at) => at,
+        };
+        self.ending = Ending::At(at);
+        at
     }
 }
 
@@ -118,7 +160,6 @@ impl Drop for Keepalive {
 mod tests {
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
-    use std::time::Instant;
 
     use super::*;
 
@@ -132,7 +173,7 @@ mod tests {
             .stderr(output.stdio().unwrap())
             .spawn()
             .unwrap();
-        Keepalive::new("./mine.sh keepalive".to_owned(), child, output)
+        Keepalive::new("./mine.sh keepalive".to_owned(), child, output).unwrap()
     }
 
     fn wait_for(keepalive: &Keepalive, said: &str) {
@@ -151,7 +192,7 @@ mod tests {
 
     #[test]
     fn sigterm_ends_the_whole_group() {
-        let keepalive = daemon("trap 'echo bye; exit 0' TERM; sleep 60 & echo up; wait");
+        let mut keepalive = daemon("trap 'echo bye; exit 0' TERM; sleep 60 & echo up; wait");
         wait_for(&keepalive, "up");
         let output = keepalive.output.clone();
         let since = Instant::now();
@@ -162,7 +203,7 @@ mod tests {
 
     #[test]
     fn one_that_does_not_heed_sigterm_is_killed_after_the_grace() {
-        let keepalive = daemon("trap '' TERM; echo up; while :; do sleep 1; done");
+        let mut keepalive = daemon("trap '' TERM; echo up; while :; do sleep 1; done");
         wait_for(&keepalive, "up");
         let since = Instant::now();
         assert!(keepalive.stop().unwrap());
@@ -179,13 +220,19 @@ mod tests {
 
     #[test]
     fn an_early_end_is_told_with_its_output() {
-        let mut keepalive = daemon("echo no probes today; exit 3");
+        let before = Instant::now();
+        let mut keepalive = daemon("echo one; echo no probes today; exit 3");
         wait_for_end(&mut keepalive);
-        let error = keepalive.stop().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`./mine.sh keepalive` was to stay, and ended with 3"
+        let (at, error) = keepalive.early_end().unwrap();
+        assert!((before..=Instant::now()).contains(&at));
+        let text = error.to_string();
+        let (begin, rest) = text.split_once(" by itself after ").unwrap();
+        assert_eq!(begin, "`./mine.sh keepalive` was to stay, and ended with 3");
+        assert!(
+            rest.ends_with(" ms, its last words \"no probes today\""),
+            "{rest}"
         );
-        assert_eq!(error.output(), Some("no probes today"));
+        assert_eq!(error.output(), Some("one\nno probes today"));
+        assert_eq!(keepalive.stop().unwrap_err().to_string(), text);
     }
 }

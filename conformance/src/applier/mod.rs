@@ -208,7 +208,7 @@ impl Applier {
         self.prepare(&mut command, "keepalive", &output)
             .map_err(run)?;
         let child = command.spawn().map_err(run)?;
-        Ok(Keepalive::new(name, child, output))
+        Keepalive::new(name.clone(), child, output).map_err(run)
     }
 
     /// Runs one of its commands to the end; what it printed, or none if it has no such command,

@@ -1,5 +1,5 @@
-//! What the router's kernel holds, as text: asked by netlink, and printed much as `ip`, `nft` and
-//! `conntrack` would. Nothing is left out: what has no form here is shown as it was read.
+//! What the router's kernel holds, as text: asked by netlink, and printed much as `ip` and `conntrack`
+//! would. Nothing is left out: what has no form here is shown as it was read.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display, Write as _};
@@ -7,15 +7,18 @@ use std::net::IpAddr;
 
 use multiwan_kernel::nft::Netfilter;
 use multiwan_lab::Host;
-use multiwan_lab::netlink::address::{AddressAttribute, AddressMessage};
-use multiwan_lab::netlink::link::{LinkAttribute, LinkMessage};
+use multiwan_lab::netlink::address::AddressMessage;
+use multiwan_lab::netlink::link::LinkMessage;
 use multiwan_lab::netlink::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
-use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteMessage};
+use multiwan_lab::netlink::route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage};
 use multiwan_lab::netlink::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use multiwan_lab::netlink::{AddressFamily, RouteNetlinkMessage as Message};
 
+use super::devices::{address_line, link_line, link_name};
+use super::nftables;
+
 /// Names of interfaces by index.
-type Names = BTreeMap<u32, String>;
+pub(super) type Names = BTreeMap<u32, String>;
 
 /// Files by name, with their text.
 pub(super) fn describe(router: &mut Host) -> Vec<(&'static str, String)> {
@@ -63,30 +66,13 @@ pub(super) fn describe(router: &mut Host) -> Vec<(&'static str, String)> {
                 neighbour_line(message, &names)
             }),
         ),
-        ("nftables.txt", nftables()),
+        ("nftables.txt", nftables::describe()),
         ("conntrack.txt", conntrack()),
     ]
 }
 
 fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.fold(String::new(), |text, line| text + line.trim() + "\n")
-}
-
-/// All tables of all families, with their counters.
-fn nftables() -> String {
-    let read = || {
-        let mut netfilter = Netfilter::open()?;
-        let mut text = String::new();
-        for (family, name) in netfilter.tables()? {
-            // One that cannot be read keeps no other from being shown.
-            match netfilter.read(family, &name) {
-                Ok(table) => text.extend(table.map(|table| table.to_string())),
-                Err(error) => text.push_str(&format!("# table {family} {name}: {error}\n")),
-            }
-        }
-        Ok::<_, multiwan_kernel::nft::Error>(text)
-    };
-    read().unwrap_or_else(|error| format!("({error})\n"))
 }
 
 fn conntrack() -> String {
@@ -113,53 +99,8 @@ fn conntrack() -> String {
     }
 }
 
-fn link_name(message: &Message) -> Option<(u32, String)> {
-    let Message::NewLink(link) = message else {
-        return None;
-    };
-    let name = |attribute: &LinkAttribute| match attribute {
-        LinkAttribute::IfName(name) => Some((link.header.index, name.clone())),
-        _ => None,
-    };
-    link.attributes.iter().find_map(name)
-}
-
-fn link_line(message: &Message) -> Option<String> {
-    let Message::NewLink(link) = message else {
-        return None;
-    };
-    let (index, name) = link_name(message)?;
-    let mut line = format!("{index}: {name} {:?}", link.header.flags);
-    for attribute in &link.attributes {
-        match attribute {
-            LinkAttribute::Address(address) => part(&mut line, "link", mac(address)),
-            LinkAttribute::Mtu(mtu) => part(&mut line, "mtu", mtu),
-            LinkAttribute::OperState(state) => raw(&mut line, "state", state),
-            _ => {}
-        }
-    }
-    Some(line)
-}
-
-fn address_line(message: &Message, names: &Names) -> Option<String> {
-    let Message::NewAddress(message) = message else {
-        return None;
-    };
-    let mut line = device(names, message.header.index);
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(local) => {
-                line.push_str(&format!(" {local}/{}", message.header.prefix_len));
-            }
-            AddressAttribute::Broadcast(to) => part(&mut line, "brd", to),
-            AddressAttribute::Flags(flags) => raw(&mut line, "flags", flags),
-            _ => {}
-        }
-    }
-    Some(line)
-}
-
-fn rule_line(message: &Message) -> Option<String> {
+/// `50: from all lookup 254 suppress_prefixlength 0`, with all that the kernel tells of it.
+pub(crate) fn rule_line(message: &Message) -> Option<String> {
     let Message::NewRule(rule) = message else {
         return None;
     };
@@ -168,6 +109,9 @@ fn rule_line(message: &Message) -> Option<String> {
     let mut priority = 0;
     let mut from = "all".to_owned();
     let mut line = String::new();
+    if header.tos > 0 {
+        part(&mut line, "tos", format!("{:#04x}", header.tos));
+    }
     for attribute in &rule.attributes {
         match attribute {
             RuleAttribute::Priority(number) => priority = *number,
@@ -192,7 +136,7 @@ fn rule_line(message: &Message) -> Option<String> {
     let action = if header.action == RuleAction::ToTable {
         format!("lookup {table}")
     } else {
-        format!("{:?}", header.action)
+        word(header.action)
     };
     let not = if header.flags.contains(RuleFlags::Invert) {
         "not "
@@ -235,7 +179,7 @@ fn route_line(message: &Message, names: &Names) -> Option<String> {
                     part(&mut line, "dev", device(names, hop.interface_index));
                     part(&mut line, "weight", u32::from(hop.hops) + 1);
                     if !hop.flags.is_empty() {
-                        part(&mut line, "flags", hop.flags);
+                        part(&mut line, "flags", hop.flags.to_string().to_lowercase());
                     }
                 }
             }
@@ -243,14 +187,16 @@ fn route_line(message: &Message, names: &Names) -> Option<String> {
             other => raw(&mut line, "", other),
         }
     }
-    let flags = if header.flags.is_empty() {
+    let told = if header.flags.is_empty() {
         String::new()
     } else {
-        format!(" flags {:?}", header.flags)
+        format!(" flags {}", flags(header.flags))
     };
     Some(format!(
-        "table {table}: {:?} {to} proto {} scope {}{flags}{line}",
-        header.kind, header.protocol, header.scope
+        "table {table}: {} {to} proto {} scope {}{told}{line}",
+        word(header.kind),
+        header.protocol,
+        header.scope
     ))
 }
 
@@ -279,16 +225,30 @@ fn neighbour_line(message: &Message, names: &Names) -> Option<String> {
     Some(line)
 }
 
-fn part(line: &mut String, word: &str, value: impl Display) {
+pub(super) fn part(line: &mut String, word: &str, value: impl Display) {
     let space = if word.is_empty() { "" } else { " " };
     let _ = write!(line, "{space}{word} {value}");
+}
+
+/// A name of the kernel's as `ip` writes it: `Prohibit` is `prohibit`.
+fn word(name: impl Debug) -> String {
+    format!("{name:?}").to_lowercase()
+}
+
+/// `dead,linkdown`.
+fn flags(flags: RouteFlags) -> String {
+    let names: Vec<String> = flags
+        .iter_names()
+        .map(|(name, _)| name.to_lowercase())
+        .collect();
+    names.join(",")
 }
 
 fn raw(line: &mut String, word: &str, value: impl Debug) {
     part(line, word, format!("{value:?}"));
 }
 
-fn device(names: &Names, index: u32) -> String {
+pub(super) fn device(names: &Names, index: u32) -> String {
     names
         .get(&index)
         .cloned()
@@ -303,7 +263,7 @@ fn ip(address: &RouteAddress) -> String {
     }
 }
 
-fn mac(address: &[u8]) -> String {
+pub(super) fn mac(address: &[u8]) -> String {
     let bytes: Vec<String> = address.iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(":")
 }

@@ -2,10 +2,15 @@
 //! router's cables, what its kernel held, what the applier said, and the command that repeats it.
 //!
 //! The state is taken while the lab still stands, into the worker's scratch directory; only once
-//! the verdict is known it is copied to where it stays. No program is started for it.
+//! the verdict is known it is copied to where it stays. The only program that is started for it is
+//! `nft`, where it is there.
 
+mod devices;
 mod kernel;
+mod nftables;
 mod sysctl;
+
+pub(crate) use kernel::rule_line;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
@@ -40,7 +45,7 @@ pub fn take(
     cx: &mut Context,
     lab: &mut Lab,
     traffic: Option<&Traffic>,
-    daemon: Option<&Keepalive>,
+    daemon: Option<&mut Keepalive>,
 ) {
     if let Some(folder) = cx.evidence.folder().map(Path::to_owned) {
         // What cannot be kept takes nothing from the verdict; the file says so.
@@ -64,7 +69,7 @@ pub fn take(
 }
 
 /// All that the applier printed, command by command.
-fn said(cx: &Context, daemon: Option<&Keepalive>) -> String {
+fn said(cx: &Context, daemon: Option<&mut Keepalive>) -> String {
     let mut said = cx.applier.said();
     if let Some(daemon) = daemon {
         said.push_str(&format!(
@@ -72,6 +77,9 @@ fn said(cx: &Context, daemon: Option<&Keepalive>) -> String {
             daemon.command(),
             daemon.all_output()
         ));
+        if let Some((_, error)) = daemon.early_end() {
+            said.push_str(&format!("({error})\n"));
+        }
     }
     said
 }

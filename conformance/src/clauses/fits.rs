@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use multiwan::config::{Config, Established, Lan, Line, Spread};
 
 use crate::clause::Fit;
+use crate::judge::sharing;
 use crate::scene::is_point_to_point;
 
 /// Fits if it `holds`; else what is needed.
@@ -35,6 +36,37 @@ pub(super) fn several_lines_share(config: &Config) -> Fit {
     all_share(config)
 }
 
+/// Two lines or more get new connections while all are up; there may be backups beside them.
+pub(super) fn several_beside_backups(config: &Config) -> Fit {
+    needs(
+        sharing(&config.lines).count() > 1,
+        "two lines or more that are no backup",
+    )
+}
+
+pub(super) fn equal_beside_backups(config: &Config) -> Fit {
+    several_beside_backups(config)?;
+    needs(
+        sharing(&config.lines).all(|line| line.weight == 1),
+        "equal weights",
+    )
+}
+
+pub(super) fn unequal_beside_backups(config: &Config) -> Fit {
+    several_beside_backups(config)?;
+    needs(
+        sharing(&config.lines).any(|line| line.weight > 1),
+        "two lines of unequal weight",
+    )
+}
+
+pub(super) fn more_than_two_beside_backups(config: &Config) -> Fit {
+    needs(
+        sharing(&config.lines).count() > 2,
+        "three lines or more that are no backup",
+    )
+}
+
 pub(super) fn more_than_two_share(config: &Config) -> Fit {
     several_lines_share(config)?;
     needs(config.lines.len() > 2, "three lines or more")
@@ -43,14 +75,6 @@ pub(super) fn more_than_two_share(config: &Config) -> Fit {
 pub(super) fn equal_weights(config: &Config) -> Fit {
     several_lines_share(config)?;
     needs(weights(config).all(|weight| weight == 1), "equal weights")
-}
-
-pub(super) fn unequal_weights(config: &Config) -> Fit {
-    several_lines_share(config)?;
-    needs(
-        weights(config).any(|weight| weight > 1),
-        "two lines of unequal weight",
-    )
 }
 
 pub(super) fn two_equal_lines(config: &Config) -> Fit {
@@ -230,8 +254,8 @@ pub(super) fn apart_from(config: &Config, network: Ipv4Net) -> bool {
 mod tests {
     use super::*;
     use crate::configuration::{
-        Builtin, Configuration, POINT_TO_POINT, SHARED_CARD, THREE_LINES_RELEASE, TWO_LINES,
-        TWO_LINES_TARGETS,
+        BACKUP, Builtin, Configuration, POINT_TO_POINT, SHARED_CARD, THREE_LINES_RELEASE,
+        TWO_LINES, TWO_LINES_TARGETS,
     };
 
     fn config(builtin: &Builtin) -> Config {
@@ -254,6 +278,18 @@ mod tests {
         lines.release_after = Duration::from_millis(200);
         assert!(keeps_the_dead(&lines).is_err());
         assert!(keeps_the_dead(&config(&THREE_LINES_RELEASE)).is_err());
+    }
+
+    #[test]
+    fn backups_are_no_part_of_what_is_shared() {
+        let mut lines = config(&BACKUP);
+        lines.lines[2].weight = 7;
+        assert!(several_lines_share(&lines).is_err());
+        assert!(equal_beside_backups(&lines).is_ok());
+        assert!(unequal_beside_backups(&lines).is_err());
+        assert!(more_than_two_beside_backups(&lines).is_err());
+        lines.lines[1].backup = true;
+        assert!(several_beside_backups(&lines).is_err());
     }
 
     #[test]

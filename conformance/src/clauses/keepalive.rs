@@ -35,7 +35,7 @@ static NO_ECHO: Clause = Clause {
         answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::always,
     tests: Tests::None,
     judge: no_echo,
 };
@@ -57,10 +57,7 @@ static MAC_CHANGE: Clause = Clause {
         ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| {
-        fits::all_share(config)?;
-        fits::have_arp(config)
-    },
+    fits: fits::have_arp,
     tests: Tests::None,
     judge: mac_change,
 };
@@ -91,10 +88,7 @@ static ARP_PROBE: Clause = Clause {
         must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: |config| {
-        fits::all_share(config)?;
-        fits::have_arp(config)
-    },
+    fits: fits::have_arp,
     tests: Tests::None,
     judge: arp_probe,
 };
@@ -128,7 +122,7 @@ static SLOW_GATEWAY: Clause = Clause {
         opened: each must be answered, and at the end all lines must carry new ones.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::always,
     tests: Tests::None,
     judge: slow_gateway,
 };

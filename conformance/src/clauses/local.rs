@@ -26,7 +26,7 @@ static UNBOUND: Clause = Clause {
         leaves by; the lines' counts are tested by the exact binomial test.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::several_lines_share,
+    fits: fits::several_beside_backups,
     tests: Tests::Shares(1),
     judge: unbound,
 };

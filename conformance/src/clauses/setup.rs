@@ -20,6 +20,7 @@ use multiwan_lab::{Error, Host};
 
 use super::fits;
 use super::nat::foreign;
+use crate::bundle;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, POINT_TO_POINT, TWO_LINES};
 use crate::context::Context;
@@ -260,14 +261,7 @@ const OTHER_RULE: &str = "another rule";
 
 /// A rule for fewer packets than the how-to's, or with another action, as the kernel tells it.
 fn other_rule_line(message: &Message) -> Option<String> {
-    let Message::NewRule(message) = message else {
-        return None;
-    };
-    let header = &message.header;
-    Some(format!(
-        "{OTHER_RULE}: {:?} {:?} {} {:?}",
-        header.action, header.flags, header.table, message.attributes
-    ))
+    Some(format!("{OTHER_RULE}: {}", bundle::rule_line(message)?))
 }
 
 fn link_name(message: &Message) -> Option<(u32, String)> {

@@ -45,7 +45,7 @@ static EVEN: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::equal_weights,
+    fits: fits::equal_beside_backups,
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -58,7 +58,7 @@ static WEIGHTED: Clause = Clause {
     method: METHOD,
     needs: &[Need::Settings],
     configurations: &[FOUR_TO_ONE, ELEVEN_TO_FORTY_FIVE],
-    fits: fits::unequal_weights,
+    fits: fits::unequal_beside_backups,
     tests: Tests::Shares(1),
     judge: by_weight,
 };
@@ -97,7 +97,7 @@ static N_LINES: Clause = Clause {
         SEVEN_LINES,
         EIGHT_LINES,
     ],
-    fits: fits::more_than_two_share,
+    fits: fits::more_than_two_beside_backups,
     tests: Tests::Shares(1),
     judge: by_weight_for_many,
 };

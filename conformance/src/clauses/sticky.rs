@@ -35,7 +35,7 @@ static EVERY_PACKET: Clause = Clause {
         none may leave by a second line or with a second source, and each request is answered.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::all_share,
+    fits: fits::always,
     tests: Tests::None,
     judge: every_packet,
 };

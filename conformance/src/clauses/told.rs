@@ -227,7 +227,8 @@ fn told(
     } else {
         moved
     };
-    scene.verdict(judgement.with("told", waiting.len()))
+    let told = waiting.len() - wrong.len();
+    scene.verdict(judgement.with("asked", waiting.len()).with("told", told))
 }
 
 /// Clients that the router has not told anything yet.

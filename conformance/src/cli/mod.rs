@@ -4,8 +4,11 @@ mod columns;
 mod list;
 mod mutants;
 mod outputs;
+mod people;
 mod run;
 
+use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -71,8 +74,8 @@ struct Run {
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
     /// How many clauses are judged at once [default: two per core, 8 at most]
-    #[arg(long, value_name = "N")]
-    jobs: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    jobs: Option<NonZeroUsize>,
     /// Repeat the flows of the run that said this seed [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -147,8 +150,8 @@ struct Mutants {
     #[arg(long)]
     full: bool,
     /// How many clauses are judged at once [default: six per core, 24 at most]
-    #[arg(long, value_name = "N")]
-    jobs: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    jobs: Option<NonZeroUsize>,
     /// Repeat the flows of the run that said this seed [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -158,6 +161,11 @@ struct Mutants {
     /// Write the matrix for programs; `-` for standard output, and people's goes to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+}
+
+fn at_least_one(asked: &str) -> Result<NonZeroUsize, String> {
+    let number: usize = asked.parse().map_err(|_| "this is no number of clauses")?;
+    NonZeroUsize::new(number).ok_or_else(|| "at least 1 clause must be judged at once".to_owned())
 }
 
 /// What keeps a command from being carried out.
@@ -173,12 +181,17 @@ enum Error {
     Runner(#[from] runner::Error),
     #[error("`{asked}` is no pattern: {reason}; try `no-*`")]
     Pattern { asked: String, reason: &'static str },
+    #[error("no applier of the suite's own is called `{asked}`; they are {}", known.join(", "))]
+    NoApplier { asked: String, known: Vec<String> },
     #[error(
-        "no applier of the suite's own is called so, or no selected clause is about its mistake"
+        "no clause of --only is about the mistake of {}: give another, or no --only",
+        mistakes.join("; ")
     )]
-    NoApplier,
+    OtherMistake { mistakes: Vec<String> },
     #[error("no selected clause says anything about {0}; `list` shows what each runs with")]
     Nothing(String),
+    #[error("two of --json, --junit and --html would go to {path}; give each a file", path = path.display())]
+    OneFile { path: PathBuf },
     #[error("only one of --json, --junit and --html can go to standard output; give files")]
     OneOutput,
     #[error(
@@ -203,9 +216,11 @@ impl Error {
             | Error::Configuration(_)
             | Error::Selection(_)
             | Error::Pattern { .. }
-            | Error::NoApplier
+            | Error::NoApplier { .. }
+            | Error::OtherMistake { .. }
             | Error::Nothing(_)
             | Error::OneOutput
+            | Error::OneFile { .. }
             | Error::Keep { .. }
             | Error::Output { .. } => 2,
             Error::Runner(runner::Error::Unfit { .. }) => 2,
@@ -232,7 +247,8 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            anstream::eprintln!("{}error:{:#} {error}", ERROR, ERROR);
+            // Nobody may be there to hear it.
+            let _ = writeln!(anstream::stderr(), "{ERROR}error:{ERROR:#} {error}");
             ExitCode::from(error.exit_status())
         }
     }

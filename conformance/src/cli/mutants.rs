@@ -9,6 +9,7 @@ use glob::Pattern;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::outputs::Output;
+use super::people::People;
 use super::run::features;
 use super::{Error, Mutants};
 use crate::bundle::Keep;
@@ -16,6 +17,7 @@ use crate::clause::{Clause, Feature};
 use crate::configuration::Configuration;
 use crate::fixtures::{self, Fixture, Kind};
 use crate::job::{Job, Message, Subject};
+use crate::judgement::Status;
 use crate::matrix::{self, Matrix, Row};
 use crate::report::Record;
 use crate::stop::{Stop, Why};
@@ -36,8 +38,8 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
         .unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let programs = asked.json.as_deref().map(Output::find).transpose()?;
     let mut people: Box<dyn Write> = match &programs {
-        Some(programs) if programs.is_stdout() => Box::new(anstream::stderr()),
-        _ => Box::new(anstream::stdout()),
+        Some(programs) if programs.is_stdout() => Box::new(People::new(anstream::stderr())),
+        _ => Box::new(People::new(anstream::stdout())),
     };
     let stop = Stop::on_signals()?;
     let mode = runner::doctor(&stop)?;
@@ -110,10 +112,28 @@ fn plans(asked: &Mutants) -> Result<Vec<Plan>, Error> {
     for kind in [Kind::Correct, Kind::Broken] {
         appliers.extend(fixtures::all(kind).map_err(crate::applier::FindError::Fixtures)?);
     }
-    appliers.retain(|fixture| wanted(fixture) && about(fixture));
-    if appliers.is_empty() {
-        return Err(Error::NoApplier);
+    for (pattern, asked) in patterns.iter().zip(&asked.applier) {
+        if !appliers
+            .iter()
+            .any(|fixture| pattern.matches(&fixture.name))
+        {
+            return Err(Error::NoApplier {
+                asked: asked.clone(),
+                known: appliers.into_iter().map(|fixture| fixture.name).collect(),
+            });
+        }
     }
+    appliers.retain(wanted);
+    if !appliers.iter().any(about) {
+        let mistake = |fixture: &Fixture| {
+            let caught_by = fixture.header.caught_by.join(", ");
+            format!("{}, which is caught by {caught_by}", fixture.name)
+        };
+        return Err(Error::OtherMistake {
+            mistakes: appliers.iter().map(mistake).collect(),
+        });
+    }
+    appliers.retain(about);
     let plan = |applier| Plan {
         clauses: clauses_for(&applier, asked, &selected),
         applier,
@@ -179,34 +199,73 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, stop: &Stop, to: &mut dyn Wr
     let bar = ProgressBar::new(jobs.len() as u64);
     let style = "{elapsed:>4} {wide_bar} {pos} of {len}";
     bar.set_style(ProgressStyle::with_template(style).expect("a template of ours"));
-    let mut verdicts: Vec<Vec<(usize, Record)>> = vec![Vec::new(); plans.len()];
+    let stops: Vec<Stop> = plans.iter().map(|_| stop.branch()).collect();
+    let mut verdicts: Vec<Verdicts> = plans.iter().map(Verdicts::new).collect();
     let mut rows: Vec<Option<Row>> = vec![None; plans.len()];
-    runner::run(&jobs, at_once, stop, |index, message| {
-        let Message::Finished { record, .. } = message else {
+    let stop_of = |index: usize| &stops[order[index].0];
+    runner::run(&jobs, at_once, stop_of, |index, message| {
+        let Message::Finished { record, endless } = message else {
             return;
         };
+        let (owner, clause) = order[index];
+        // What ended as others of its applier were broken off.
+        if rows[owner].is_some() {
+            return;
+        }
         bar.inc(1);
-        let (owner, _) = order[index];
-        let Plan {
-            applier, clauses, ..
-        } = &plans[owner];
-        verdicts[owner].push((index, Record::clone(record)));
-        if verdicts[owner].len() == clauses.len() {
-            verdicts[owner].sort_by_key(|&(index, _)| index);
-            let row = Row {
-                fixture: applier.clone(),
-                records: verdicts[owner]
-                    .drain(..)
-                    .map(|(_, record)| record)
-                    .collect(),
-            };
-            // A reader that has gone away is noticed by the report itself.
-            bar.suspend(|| drop(writeln!(to, "{}", matrix::line(&row, width))));
+        verdicts[owner].add(clause, record);
+        let hangs = endless.as_ref().filter(|_| !verdicts[owner].any_passed());
+        if let Some(what) = hangs {
+            // It would with each clause.
+            stops[owner].ask(Why::Endless(what.clone()));
+            bar.inc(verdicts[owner].left());
+        }
+        if hangs.is_some() || verdicts[owner].left() == 0 {
+            let row = verdicts[owner].row(&plans[owner], hangs);
+            let _ = bar.suspend(|| writeln!(to, "{}", matrix::line(&row, width)));
             rows[owner] = Some(row);
         }
     });
     bar.finish_and_clear();
     rows.into_iter().flatten().collect()
+}
+
+/// What the clauses of an applier have come to so far, in the order of its plan.
+struct Verdicts(Vec<Option<Record>>);
+
+impl Verdicts {
+    fn new(plan: &Plan) -> Self {
+        Verdicts(vec![None; plan.clauses.len()])
+    }
+
+    fn add(&mut self, clause: usize, record: &Record) {
+        self.0[clause] = Some(record.clone());
+    }
+
+    fn any_passed(&self) -> bool {
+        let mut judged = self.0.iter().flatten();
+        judged.any(|record| record.status == Status::Passed)
+    }
+
+    /// How many are to come.
+    fn left(&self) -> u64 {
+        self.0.iter().filter(|record| record.is_none()).count() as u64
+    }
+
+    /// All of them; those to come are not judged, for what hangs.
+    fn row(&self, plan: &Plan, hangs: Option<&String>) -> Row {
+        let why = hangs.map_or("", String::as_str);
+        let records = self.0.iter().zip(&plan.clauses);
+        let record = |(record, (clause, with)): (&Option<Record>, &(&Clause, Configuration))| {
+            let judged = record.clone();
+            judged.unwrap_or_else(|| Record::not_judged(clause, &with.name, why))
+        };
+        Row {
+            fixture: plan.applier.clone(),
+            records: records.map(record).collect(),
+            hangs: hangs.cloned(),
+        }
+    }
 }
 
 /// Each applier's number with each of its clauses' numbers, in the order in which they are judged: the

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::people::People;
 
 /// A place for a report, found fit before the run so that a wrong path does not cost one.
 #[derive(Debug)]
@@ -37,6 +38,14 @@ impl Output {
         })
     }
 
+    /// Whether both are one file, of which the second report would be all that is left.
+    pub(super) fn is_same(&self, other: &Output) -> bool {
+        match (&self.place, &other.place) {
+            (Place::Beside(one), Place::Beside(two)) => real(one) == real(two),
+            _ => false,
+        }
+    }
+
     /// Whether it is standard output.
     pub(super) fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout)
@@ -48,7 +57,9 @@ impl Output {
         report: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
         let written = match self.place {
-            Place::Stdout => return report(&mut io::stdout()).map_err(Error::Print),
+            Place::Stdout => {
+                return report(&mut People::new(io::stdout())).map_err(Error::Print);
+            }
             Place::Beside(path) => replace(&path, report),
             Place::Open(file) => fill(file, report),
         };
@@ -88,6 +99,11 @@ fn replaceable(path: &Path) -> Option<PathBuf> {
     let path = fs::canonicalize(path).ok()?;
     tempfile::tempfile_in(folder(&path)).ok()?;
     Some(path)
+}
+
+/// By the real name of its folder: the file itself may not be there yet.
+fn real(path: &Path) -> Option<PathBuf> {
+    Some(fs::canonicalize(folder(path)).ok()?.join(path.file_name()?))
 }
 
 fn folder(path: &Path) -> &Path {
@@ -166,6 +182,19 @@ mod tests {
         assert!(Output::find(folder.path()).is_err(), "a folder is no file");
         Output::find(&folder.path().join("new")).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_file_by_two_names_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let find = |path: &str| Output::find(&folder.path().join(path)).unwrap();
+        fs::write(folder.path().join("there"), "").unwrap();
+        std::os::unix::fs::symlink("there", folder.path().join("link")).unwrap();
+        assert!(find("new").is_same(&find("./new")));
+        assert!(find("link").is_same(&find("there")));
+        assert!(!find("new").is_same(&find("there")));
+        let device = || Output::find(Path::new("/dev/null")).unwrap();
+        assert!(!device().is_same(&device()), "it keeps neither");
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use std::env;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::outputs::Output;
+use super::people::People;
 use super::{Error, Run, WARNING};
 use crate::applier;
 use crate::bundle::Keep;
@@ -50,9 +51,9 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     };
     let outputs = Outputs::find(asked)?;
     let mut people: Box<dyn Write> = if outputs.take_stdout {
-        Box::new(anstream::stderr())
+        Box::new(People::new(anstream::stderr()))
     } else {
-        Box::new(anstream::stdout())
+        Box::new(People::new(anstream::stdout()))
     };
 
     let stop = Stop::on_signals()?;
@@ -78,16 +79,21 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
     let mut any_passed = false;
-    let records = runner::run(&jobs, at_once, &stop, |index, message| {
-        progress.show(index, message);
-        if let Message::Finished { record, endless } = message {
-            any_passed |= record.status == Status::Passed;
-            // Of an applier that works otherwise it is the clause's own failure.
-            if let (Some(what), false) = (endless, any_passed) {
-                stop.ask(Why::Endless(what.clone()));
+    let records = runner::run(
+        &jobs,
+        at_once,
+        |_| &stop,
+        |index, message| {
+            progress.show(index, message);
+            if let Message::Finished { record, endless } = message {
+                any_passed |= record.status == Status::Passed;
+                // Of an applier that works otherwise it is the clause's own failure.
+                if let (Some(what), false) = (endless, any_passed) {
+                    stop.ask(Why::Endless(what.clone()));
+                }
             }
-        }
-    });
+        },
+    );
     progress.end();
 
     let stopped = stop.why().map(ToString::to_string);
@@ -139,7 +145,8 @@ pub(super) fn features(
     let Claims { features, unknown } = runner::ask(question, stop)?;
     if !unknown.is_empty() {
         let known: Vec<&str> = Feature::ALL.into_iter().map(Feature::word).collect();
-        anstream::eprintln!(
+        let _ = writeln!(
+            anstream::stderr(),
             "{WARNING}warning:{WARNING:#} `{} features` printed `{}`, which this suite does not know and \
              passes over; it knows {}",
             subject.name(),
@@ -217,9 +224,23 @@ fn keep(asked: &Run) -> Result<Keep, Error> {
         return Err(Error::Keep { path, top });
     }
     Ok(match given {
-        Some(_) => Keep::In(path),
+        Some(_) => {
+            can_be_kept_in(&path).map_err(|source| Error::Output {
+                path: path.clone(),
+                source,
+            })?;
+            Keep::In(path)
+        }
         None => Keep::Temporary(path),
     })
+}
+
+/// Finds out whether there is, or can be, a folder of this path that can be written; none is made.
+fn can_be_kept_in(path: &Path) -> io::Result<()> {
+    let there = path
+        .ancestors()
+        .find(|path| path.symlink_metadata().is_ok());
+    tempfile::tempfile_in(there.unwrap_or(path)).map(drop)
 }
 
 /// Two for each core, as clauses mostly wait; and eight at most.
@@ -255,6 +276,13 @@ impl Outputs {
             let output = Output::find(path)?;
             if output.is_stdout() && std::mem::replace(&mut outputs.take_stdout, true) {
                 return Err(Error::OneOutput);
+            }
+            if outputs
+                .files
+                .iter()
+                .any(|(_, other)| other.is_same(&output))
+            {
+                return Err(Error::OneFile { path: path.clone() });
             }
             outputs.files.push((form, output));
         }

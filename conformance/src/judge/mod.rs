@@ -36,4 +36,4 @@ mod simulation;
 pub use binomial::{acceptance, p_value};
 pub use level::level;
 pub use power::{pairs_needed, power_of};
-pub use shares::{Share, expected, pairs_for, shares};
+pub use shares::{Share, expected, pairs_for, shares, sharing};

@@ -99,6 +99,7 @@ pub fn shares(lines: &[Line], seen: &[u64], level: f64) -> Vec<Share> {
 #[must_use]
 pub fn pairs_for(lines: &[Line], level: f64) -> u64 {
     expected(lines)
+        .filter(|&p| p > 0.0)
         .map(|p| pairs_needed(p, power::SHIFT, level, power::POWER))
         .max()
         .unwrap_or(0)
@@ -137,6 +138,12 @@ impl Judgement {
         judgement.shares = shares.to_vec();
         judgement
     }
+}
+
+/// The lines that get new connections while all are up.
+pub fn sharing(lines: &[Line]) -> impl Iterator<Item = &Line> {
+    let shares = lines.iter().zip(expected(lines));
+    shares.filter_map(|(line, share)| (share > 0.0).then_some(line))
 }
 
 /// Each line's weight over the sum of all; a backup line has none where others are up.

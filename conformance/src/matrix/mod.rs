@@ -22,6 +22,8 @@ pub struct Row {
     pub fixture: Fixture,
     /// By what, in the order of the list of clauses.
     pub records: Vec<Record>,
+    /// Which of its commands does not end, if that is why no more clauses judged it.
+    pub hangs: Option<String>,
 }
 
 impl Row {
@@ -29,6 +31,9 @@ impl Row {
     /// it, or a correct applier's failure.
     #[must_use]
     pub fn wrong(&self) -> Vec<String> {
+        if let Some(hangs) = &self.hangs {
+            return vec![hangs.clone()];
+        }
         match self.fixture.kind {
             Kind::Broken => self.missed(),
             Kind::Correct => self.cried(),
@@ -105,7 +110,7 @@ impl Row {
     /// `-nat.snat`.
     #[must_use]
     pub fn differs(&self) -> Vec<String> {
-        if self.fixture.kind != Kind::Broken {
+        if self.fixture.kind != Kind::Broken || self.hangs.is_some() {
             return Vec::new();
         }
         let header = &self.fixture.header;
@@ -192,6 +197,7 @@ pub(crate) mod tests {
                 header,
             },
             records: records.collect(),
+            hangs: None,
         }
     }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clause::{Clause, Kind};
+use crate::clause::{Clause, Kind, Need};
+use crate::clauses;
 use crate::configuration::Configuration;
 use crate::job;
 use crate::judge::Share;
@@ -186,7 +187,7 @@ impl Report {
 
     /// The contract's exit status: 0 all judged clauses hold, 1 one failed, 4 some could not be
     /// judged, or all were skipped; `strict` makes a skip or an inconclusive clause a failure, but
-    /// for what does not fit the configuration, which nobody can mend.
+    /// for what does not fit the configuration or the kind of applier, which nobody can mend.
     #[must_use]
     pub fn exit_status(&self, strict: bool) -> u8 {
         let Counts {
@@ -195,15 +196,26 @@ impl Report {
             skipped,
             inconclusive,
         } = self.counts();
-        let misfits = self.clauses.iter().filter(|record| !record.fits);
-        let misfits = misfits.filter(|record| !self.is_apart(record)).count();
-        if failed > 0 || strict && skipped - misfits + inconclusive > 0 {
+        let by_design = self
+            .clauses
+            .iter()
+            .filter(|record| self.is_by_design(record));
+        let by_design = by_design.filter(|record| !self.is_apart(record)).count();
+        if failed > 0 || strict && skipped - by_design + inconclusive > 0 {
             1
         } else if inconclusive > 0 || passed == 0 && skipped > 0 {
             4
         } else {
             0
         }
+    }
+
+    /// Whether this clause was skipped since it says nothing of this configuration, or of any applier
+    /// but the shipped one.
+    fn is_by_design(&self, record: &Record) -> bool {
+        let of_shipped = |clause: &Clause| clause.needs.contains(&Need::Shipped);
+        let other = self.foreign && clauses::find(&record.id).is_some_and(of_shipped);
+        record.status == Status::Skipped && (other || !record.fits)
     }
 
     /// The command that judges one record's clause alone.
@@ -309,6 +321,22 @@ pub(crate) mod tests {
             report.clauses[2].fits = false;
             assert_eq!(report.exit_status(true), 0);
             assert_eq!(report.counts().skipped, if foreign { 1 } else { 2 });
+        }
+    }
+
+    #[test]
+    fn what_is_about_the_shipped_applier_is_no_failure_of_another() {
+        let shipped = |clause: &&Clause| {
+            clause.needs.contains(&Need::Shipped) && clause.kind == Kind::Behaviour
+        };
+        let clause = clauses::all().find(shipped).unwrap();
+        for foreign in [false, true] {
+            let passed = (Kind::Behaviour, Status::Passed);
+            let mut report = report(foreign, &[passed, (Kind::Behaviour, Status::Skipped)]);
+            report.clauses[1].id = clause.id.to_owned();
+            assert_eq!(report.exit_status(true), u8::from(!foreign));
+            report.clauses[1].status = Status::Inconclusive;
+            assert_eq!(report.exit_status(true), 1);
         }
     }
 

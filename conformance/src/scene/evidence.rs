@@ -17,7 +17,7 @@ impl Scene<'_> {
             return;
         }
         self.hear_router();
-        let daemon = self.keepalive.as_ref();
+        let daemon = self.keepalive.as_mut();
         bundle::take(self.cx, &mut self.lab, Some(&self.traffic), daemon);
     }
 
@@ -40,6 +40,12 @@ impl Scene<'_> {
     }
 
     fn hear_router(&mut self) {
+        if let Some((at, error)) = self.early_end() {
+            let what = error.to_string();
+            if !std::mem::replace(&mut self.end_noted, true) {
+                self.cx.events.insert(at, Mark::Change, what);
+            }
+        }
         for (at, what) in self.news.take() {
             self.cx.events.insert(at, Mark::Change, what);
         }

@@ -53,9 +53,7 @@ impl<'a> Scene<'a> {
     ///
     /// If the applier fails, or a line carries no new flow in its time.
     pub fn set_again(&mut self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), Trouble> {
-        if let Some(keepalive) = self.keepalive.take() {
-            keepalive.stop()?;
-        }
+        self.stop()?;
         self.cx.reconfigure(edit)?;
         self.apply()?;
         self.start()

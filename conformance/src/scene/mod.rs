@@ -19,6 +19,7 @@ mod topology;
 mod wait;
 
 use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
 
 use multiwan_lab::traffic::{Options, Traffic};
 use multiwan_lab::{Lab, Topology};
@@ -38,7 +39,7 @@ pub use service::Service;
 pub use stream::Stream;
 pub use topology::{can_be_built, is_point_to_point};
 use topology::{topology, unpinned, with_more};
-pub use wait::outcome;
+pub use wait::{in_words, outcome};
 
 /// A lab with an applier at work, and traffic through it.
 ///
@@ -54,6 +55,8 @@ pub struct Scene<'a> {
     /// Whom a wait looks at.
     looks: Pairs,
     keepalive: Option<applier::Keepalive>,
+    /// Whether the events have it that the keepalive ended by itself.
+    end_noted: bool,
     /// Of the machine's ARP table, before the play.
     overflows: u64,
     news: RouterNews,
@@ -153,6 +156,7 @@ impl<'a> Scene<'a> {
             pairs,
             looks,
             keepalive: None,
+            end_noted: false,
             overflows,
             news,
             first_event,
@@ -199,6 +203,39 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
+    /// Ends the keepalive, if one runs.
+    ///
+    /// # Errors
+    ///
+    /// If it ended by itself.
+    fn stop(&mut self) -> Result<(), Trouble> {
+        if let Some(keepalive) = &mut self.keepalive {
+            keepalive.stop()?;
+        }
+        self.keepalive = None;
+        Ok(())
+    }
+
+    /// That the keepalive ended by itself, and when.
+    fn early_end(&mut self) -> Option<(Instant, applier::Error)> {
+        self.keepalive.as_mut()?.early_end()
+    }
+
+    /// That a promise did not come true in its time: what was seen instead, and the keepalive's end
+    /// if it ended by itself.
+    pub fn unmet(&mut self, promise: &str, waited: Duration, mut seen: String) -> Trouble {
+        if let Some((_, error)) = self.early_end() {
+            seen.push_str(&format!("; {error}"));
+        }
+        let output = self.keepalive.as_ref().map(applier::Keepalive::output);
+        Trouble::Unmet {
+            promise: promise.to_owned(),
+            waited,
+            seen,
+            output: output.unwrap_or_default(),
+        }
+    }
+
     /// How many packets left with an address that is not their line's.
     pub fn foreign(&self) -> u64 {
         let own = self.own_addresses();
@@ -241,14 +278,17 @@ impl<'a> Scene<'a> {
     ///
     /// # Errors
     ///
-    /// If the keepalive ended by itself, or a capture cannot say what it lost.
-    pub fn verdict(mut self, judgement: Judgement) -> Result<Judgement, Trouble> {
+    /// If the keepalive ended by itself where nothing else is wrong, or a capture cannot say what it
+    /// lost.
+    pub fn verdict(mut self, mut judgement: Judgement) -> Result<Judgement, Trouble> {
         self.draw();
         if judgement.is_bad() {
             self.keep();
         }
-        if let Some(keepalive) = self.keepalive.take() {
-            keepalive.stop()?;
+        match (self.early_end(), &mut judgement.reason) {
+            // What went wrong, and what it may well have come of.
+            (Some((_, error)), Some(reason)) => reason.push_str(&format!("; {error}")),
+            _ => self.stop()?,
         }
         self.cx.applier.down()?;
         let lost = self.traffic.lost();

@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use multiwan::config::{Config, Pin, Target};
 
+use super::pairs::halves;
+
 /// What becomes of a configuration's pins in a lab for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pins {
@@ -45,7 +47,9 @@ pub(super) fn servers(config: &Config, pins: Pins) -> Result<Ipv4Net, String> {
     let answers = |net: &Ipv4Net| targets.is_empty() || asked().any(|target| net.contains(&target));
     let fits = |net: &Ipv4Net| match pins {
         Pins::Avoided => !destinations().any(|to| overlap(to, *net)),
-        Pins::Met => destinations().all(|to| net.contains(&to)),
+        Pins::Met => {
+            destinations().all(|to| net.contains(&to)) && leaves_servers(destinations(), *net)
+        }
     };
     if let Some(net) = there.find(|net| answers(net) && fits(net)) {
         return Ok(net);
@@ -59,7 +63,7 @@ pub(super) fn servers(config: &Config, pins: Pins) -> Result<Ipv4Net, String> {
         }
         (_, Pins::Avoided) => "all that the lab's Internet could be is pinned".to_owned(),
         (_, Pins::Met) => format!(
-            "its Internet is a /{}, and has not all that is pinned",
+            "its Internet is a /{}, and has not all that is pinned beside what is not",
             USUAL.prefix_len()
         ),
     })
@@ -79,6 +83,13 @@ fn in_use(config: &Config) -> impl Iterator<Item = Ipv4Net> {
         .chain(lans)
         .chain(lines)
         .chain(gateways.map(Ipv4Net::from))
+}
+
+/// Whether both halves of the servers have some that no pin is about.
+fn leaves_servers(pinned: impl Iterator<Item = Ipv4Net>, servers: Ipv4Net) -> bool {
+    let pinned = Ipv4Net::aggregate(&pinned.collect());
+    let all = |half: &Ipv4Net| pinned.iter().any(|net| net.contains(half));
+    !halves(servers).iter().any(all)
 }
 
 fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
@@ -188,6 +199,13 @@ mod tests {
                 .unwrap_err()
                 .contains("not all that is pinned")
         );
+        for all in [
+            &["to = \"198.18.0.0/15\""][..],
+            &["to = \"198.19.0.0/17\"", "to = \"198.19.128.0/17\""],
+        ] {
+            let error = found("", all, Pins::Met).unwrap_err();
+            assert!(error.contains("beside what is not"), "{error}");
+        }
         let target = found("\"9.9.9.10\"", other, Pins::Avoided).unwrap_err();
         assert!(target.contains("is pinned"), "{target}");
     }

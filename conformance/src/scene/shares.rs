@@ -4,14 +4,16 @@ use multiwan::config::Line;
 use multiwan_lab::traffic::{FlowId, Origin};
 
 use super::Scene;
-use crate::judge::shares;
+use crate::judge::{shares, sharing};
 use crate::judgement::{Judgement, Status};
 
 impl Scene<'_> {
     /// The verdict on which lines these flows took: each was answered (of watched ones, whose
-    /// sockets know, that is not asked) and took one, and each line got its share, at this level.
+    /// sockets know, that is not asked) and took one, each line got its share, at this level, and a
+    /// backup none.
     pub fn shares_of(&self, flows: &[FlowId], level: f64) -> Judgement {
-        self.shares_among(self.cx.lines(), flows, level)
+        let sharing: Vec<Line> = sharing(self.cx.lines()).cloned().collect();
+        self.shares_among(&sharing, flows, level)
     }
 
     /// As [`Scene::shares_of`], where only these lines get any.

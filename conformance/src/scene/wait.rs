@@ -166,16 +166,7 @@ impl Scene<'_> {
                 )));
             }
             self.crowded()?;
-            return Err(Trouble::Unmet {
-                promise: what.to_owned(),
-                waited: patience,
-                seen,
-                output: self
-                    .keepalive
-                    .as_ref()
-                    .map(|daemon| daemon.output())
-                    .unwrap_or_default(),
-            });
+            return Err(self.unmet(what, patience, seen));
         }
     }
 
@@ -230,7 +221,12 @@ fn batch(config: &Config) -> usize {
 
 /// What became of a flow's last exchange, in words.
 pub fn outcome(flow: &Flow) -> String {
-    match flow.outcome {
+    in_words(flow.outcome)
+}
+
+/// What an exchange met, in words.
+pub fn in_words(outcome: Option<Outcome>) -> String {
+    match outcome {
         None => "not asked".to_owned(),
         Some(Outcome::Answered(_)) => "answered".to_owned(),
         Some(Outcome::Refused { from, kind, code }) => {

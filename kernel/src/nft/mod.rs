@@ -20,7 +20,8 @@
 //! # Ok::<(), multiwan_kernel::nft::Error>(())
 //! ```
 //!
-//! The way of a table: [`table`](Table) and [`statement`](Statement) are the value, `text` prints it, `encode` turns
+//! The way of a table: [`table`](Table) and [`statement`](Statement) are the value, `text` prints it (with `foreign` and `extension` what
+//! others wrote), `encode` turns
 //! statements into the kernel's instructions (`expression`), `transaction` frames them as one batch, `netfilter` sends
 //! it, and `decode` recognises the statements in what a dump returns.
 //!
@@ -38,6 +39,8 @@ mod difference;
 mod encode;
 mod error;
 mod expression;
+mod extension;
+mod foreign;
 mod marks;
 mod message;
 mod netfilter;

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use ipnet::Ipv4Net;
 
 use super::{
+    foreign::Foreign,
     statement::{
         Direction, End, Mark, Protocol, Reject, SegmentSize, State, Statement, States, Test,
         Unknown, Unreachable, Verdict,
@@ -77,11 +78,29 @@ fn priority_name(hook: Hook, priority: i32) -> Option<&'static str> {
 
 impl Display for Rule {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (index, statement) in self.statements.iter().enumerate() {
-            let space = if index > 0 { " " } else { "" };
-            write!(f, "{space}{statement}")?;
+        let mut rest = self.statements.as_slice();
+        while let Some((first, tail)) = rest.split_first() {
+            // What others wrote makes sense together only.
+            let run: Vec<&Unknown> = rest.iter().map_while(unknown).collect();
+            if run.is_empty() {
+                first.fmt(f)?;
+                rest = tail;
+            } else {
+                Foreign(&run).fmt(f)?;
+                rest = &rest[run.len()..];
+            }
+            if !rest.is_empty() {
+                f.write_char(' ')?;
+            }
         }
         Ok(())
+    }
+}
+
+fn unknown(statement: &Statement) -> Option<&Unknown> {
+    match statement {
+        Statement::Unknown(unknown) => Some(unknown),
+        _ => None,
     }
 }
 
@@ -284,10 +303,9 @@ impl Display for Unreachable {
     }
 }
 
-/// `<limit>`, which nft refuses: better than a rule without it.
 impl Display for Unknown {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}>", self.name)
+        Foreign(&[self]).fmt(f)
     }
 }
 

@@ -93,7 +93,7 @@ impl Unknown {
 
 /// The only address of `struct nf_nat_ipv4_multi_range_compat` (revision 0) or
 /// `struct nf_nat_range` and its successor: flags, first and last address.
-fn only_address(data: Nest<'_>) -> Option<Ipv4Addr> {
+pub(super) fn only_address(data: Nest<'_>) -> Option<Ipv4Addr> {
     let info = data.get(target::INFO)?;
     // Before revision 1 comes how many ranges there are, and an address takes 4 bytes, not 16.
     let (flags, room) = match data.u32(target::REVISION) {

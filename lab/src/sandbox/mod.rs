@@ -172,7 +172,7 @@ fn plan(report: &OwnedFd, parent: Option<i32>) -> sys::Plan {
         )
     };
     let capable = has_capabilities(&[CAP_NET_ADMIN, CAP_SYS_ADMIN]);
-    let without = capable && (read_only("/proc/sys") || !user_namespace_allowed());
+    let without = capable && (read_only("/proc/sys/net") || !user_namespace_allowed());
     sys::Plan {
         maps: (!without).then(maps),
         report: report.as_raw_fd(),

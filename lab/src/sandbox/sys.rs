@@ -87,7 +87,7 @@ pub(super) fn isolate(plan: &Plan) -> io::Result<()> {
     Ok(())
 }
 
-/// Fresh views of /proc, /sys and /run, as far as this place allows.
+/// Fresh views of /proc, /sys and /run, as far as this place allows, and no way to the machine's settings.
 ///
 /// SAFETY: called between fork and exec or with one thread.
 unsafe fn mounts(plan: &Plan) -> io::Result<()> {
@@ -122,8 +122,40 @@ unsafe fn mounts(plan: &Plan) -> io::Result<()> {
             let place = c"/proc/sys".as_ptr();
             libc::mount(ptr::null(), place, ptr::null(), writable, ptr::null());
         }
+        protect_machine_settings(plan);
     }
     Ok(())
+}
+
+/// Leaves no setting to be written but those below `net`, which a network namespace has of its own,
+/// and below `user`, where a user namespace has them: the others are the whole machine's, and root
+/// here may be root there. Where this is refused, as in masked containers, they stay as that place
+/// has them.
+///
+/// SAFETY: as of [`mounts`].
+unsafe fn protect_machine_settings(plan: &Plan) {
+    // SAFETY: the strings end in NUL, and null is allowed where mount(2) ignores an argument.
+    unsafe {
+        let again = |place: &CStr| {
+            let (place, none) = (place.as_ptr(), ptr::null());
+            libc::mount(place, place, none, libc::MS_BIND, ptr::null())
+        };
+        // A mount of its own for what stays writable must stand before the rest is not.
+        if again(c"/proc/sys") < 0 || again(c"/proc/sys/net") < 0 {
+            return;
+        }
+        if plan.maps.is_some() {
+            again(c"/proc/sys/user");
+        }
+        let read_only = libc::MS_REMOUNT
+            | libc::MS_BIND
+            | libc::MS_RDONLY
+            | libc::MS_NOSUID
+            | libc::MS_NODEV
+            | libc::MS_NOEXEC;
+        let place = c"/proc/sys".as_ptr();
+        libc::mount(ptr::null(), place, ptr::null(), read_only, ptr::null());
+    }
 }
 
 /// Process 1: reaps until `body` ends, then ends with its status and takes all others along.

@@ -12,7 +12,7 @@ use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
-use crate::scene::{Scene, protocol};
+use crate::scene::{Scene, in_words, protocol};
 
 pub(super) static ALL_LINES: Clause = Clause {
     id: "dead.all-lines",
@@ -94,12 +94,12 @@ fn until_told(scene: &mut Scene<'_>) -> Result<Duration, Trouble> {
             return Ok(told_at);
         }
         if late {
-            return Err(Trouble::Unmet {
-                promise: "clients are told at once that all lines are dead".to_owned(),
-                waited: patience,
-                seen: format!("the last new connection met {met:?}"),
-                output: String::new(),
-            });
+            let seen = format!("the last new connection was {}", in_words(met));
+            return Err(scene.unmet(
+                "clients are told at once that all lines are dead",
+                patience,
+                seen,
+            ));
         }
     }
 }

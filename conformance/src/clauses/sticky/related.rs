@@ -22,7 +22,7 @@ pub(in crate::clauses) static RELATED: Clause = Clause {
         an answer: that must leave by its connection's line, with that line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::always,
     tests: Tests::None,
     judge: related,
 };

@@ -25,7 +25,7 @@ pub(super) static SOAK: Clause = Clause {
         source that is not its line's.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::always,
     tests: Tests::None,
     judge: soak,
 };

@@ -25,7 +25,7 @@ pub(super) static DAY_LOAD: Clause = Clause {
         line or source.",
     needs: &[Need::Settings, Need::TokenBucket],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::always,
     tests: Tests::None,
     judge: day_load,
 };

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use multiwan_conformance::configuration::{BACKUP, TWO_LINES_RESET};
 use multiwan_lab::traffic::{Options, Protocol};
-use multiwan_lab::{Fault, sandbox};
+use multiwan_lab::{Fault, Host, sandbox};
 use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
-use stage::{Stage, Watched};
+use stage::{Stage, Watched, run};
 
 /// An answer takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,9 +29,11 @@ fn a_socket_on_a_backup_s_card_uses_that_line() {
             let flow = traffic.watch([198, 18, 0, 1].into(), Protocol::Udp);
             let socket = UdpSocket::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
             setsockopt(&socket, BindToDevice, &"eth3".into()).unwrap();
-            socket.connect(traffic.flow(flow).server).unwrap();
             socket.set_nonblocking(true).unwrap();
-            socket.send(b"question").unwrap();
+            // Connecting would look its way up once more, with the address of the card.
+            socket
+                .send_to(b"question", traffic.flow(flow).server)
+                .unwrap();
             let deadline = Instant::now() + PATIENCE;
             while socket.recv(&mut [0; 64]).is_err() {
                 assert!(Instant::now() < deadline, "no answer");
@@ -52,6 +54,8 @@ fn who_asks_for_a_line_s_address_from_inside_outlives_the_line() {
         stage.play_applied((2, 0), |lab| {
             let server = lab.client(1).address();
             forward(server, PORT);
+            let other = lab.client(0).address();
+            answer_by_the_router(lab.client(1).host(), other);
             let mut keepalive = stage.multiwan("keepalive");
             keepalive.env("RUST_LOG", "multiwan=debug");
             let mut keepalive = Watched::begin(keepalive);
@@ -81,17 +85,13 @@ fn who_asks_for_a_line_s_address_from_inside_outlives_the_line() {
     });
 }
 
-/// To a host of the LAN what comes to a line's address and this port, and back by the router.
+/// To a host of the LAN what comes to a line's address and this port.
 fn forward(to: Ipv4Addr, port: u16) {
     let rules = format!(
         "table ip forwarded {{
             chain to {{
                 type nat hook prerouting priority dstnat
                 ip daddr 198.51.100.2 tcp dport {port} dnat to {to}
-            }}
-            chain back {{
-                type nat hook postrouting priority srcnat - 1
-                oifname eth0 ip daddr {to} tcp dport {port} masquerade
             }}
         }}"
     );
@@ -103,4 +103,15 @@ fn forward(to: Ipv4Addr, port: u16) {
         .write_all(rules.as_bytes())
         .unwrap();
     assert!(nft.wait().unwrap().success());
+}
+
+/// This host answers the other by the router, which knows whom that has asked.
+fn answer_by_the_router(host: &Host, other: Ipv4Addr) {
+    for card in ["all", "eth0"] {
+        let key = format!("ipv4/conf/{card}/accept_redirects");
+        host.set(&key, "0").unwrap();
+    }
+    let way = format!("route add {other} via 192.0.2.1");
+    let run = || Ok(run(Command::new("ip").args(way.split(' '))));
+    host.enter(run).unwrap();
 }

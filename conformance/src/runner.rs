@@ -39,11 +39,7 @@ pub enum Error {
     #[error("no worker process could be started: {0}")]
     Worker(String),
     /// The applier does not say what it is asked before the first clause.
-    #[error(
-        "this applier cannot be judged: {why}; by `exit 64` a script says that it has no such \
-         command{}",
-        quoted(output)
-    )]
+    #[error("this applier cannot be judged: {why}{}", quoted(output))]
     Unfit {
         /// What it did against the contract.
         why: String,

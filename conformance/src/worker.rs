@@ -81,7 +81,12 @@ fn claims(question: &Question) -> Message {
     match asked {
         Ok(claims) => Message::Claims(claims),
         Err(trouble) => Message::Unfit {
-            why: trouble.to_string(),
+            why: match trouble {
+                Trouble::Applier(applier::Error::Ended { .. }) => {
+                    format!("{trouble}; by `exit 64` a script says that it has no such command")
+                }
+                _ => trouble.to_string(),
+            },
             output: trouble.detail().unwrap_or_default().to_owned(),
         },
     }
@@ -166,7 +171,7 @@ fn scratch() -> Result<TempDir, Trouble> {
 /// Which of the applier's commands did not end.
 fn endless(trouble: &Trouble) -> Option<String> {
     match trouble {
-        Trouble::Applier(error @ applier::Error::Endless { .. }) => Some(error.to_string()),
+        Trouble::Applier(error) if error.is_endless() => Some(error.to_string()),
         _ => None,
     }
 }

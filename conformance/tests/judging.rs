@@ -100,6 +100,25 @@ fn who_does_not_say_what_he_claims_is_not_judged() {
     assert_eq!(fs::read_to_string(&report).unwrap(), "before");
 }
 
+/// One pair uses both lines here: that is told, whatever comes after.
+#[test]
+fn a_down_that_fails_takes_no_verdict_away() {
+    let policy = "/proc/sys/net/ipv4/fib_multipath_hash_policy";
+    let (_folder, path) = applier(&format!(
+        "apply) \"$MULTIWAN\" apply -c \"$MULTIWAN_CONFIG\" && echo 1 > {policy}; exit ;; down) exit 9 ;;"
+    ));
+    let mut command = Command::new(BINARY);
+    command.args(["run", "--no-keep", "-c", "two-lines", "--applier"]);
+    command.arg(&path).args(["--only", "spread.single-pair"]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", show(&output));
+    let told = text(&output.stdout);
+    let line = told
+        .lines()
+        .find(|line| line.contains("down` ended with 9"));
+    assert!(line.is_some_and(|line| line.contains("one line")), "{told}");
+}
+
 /// Neither a terminal nor who reads a file is led by what an applier prints.
 #[test]
 fn escape_sequences_are_shown_and_not_obeyed() {

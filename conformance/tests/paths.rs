@@ -112,6 +112,9 @@ fn answer_by_the_router(host: &Host, other: Ipv4Addr) {
         host.set(&key, "0").unwrap();
     }
     let way = format!("route add {other} via 192.0.2.1");
-    let run = || Ok(run(Command::new("ip").args(way.split(' '))));
+    let run = || {
+        run(Command::new("ip").args(way.split(' ')));
+        Ok(())
+    };
     host.enter(run).unwrap();
 }

@@ -39,6 +39,12 @@ pub enum FindError {
         /// The path.
         path: PathBuf,
     },
+    /// It is a folder.
+    #[error("the applier {path} is a folder; give the program in it", path = path.display())]
+    Folder {
+        /// The path.
+        path: PathBuf,
+    },
     /// Its name ends as a mutant's, and it is none.
     #[error("the applier {path}: {source}", path = path.display())]
     Mutant {
@@ -93,6 +99,9 @@ fn program(name: &str) -> Result<Subject, FindError> {
         return Ok(fixtures::subject(name, &path, &text));
     }
     let metadata = fs::metadata(&path).map_err(missing)?;
+    if metadata.is_dir() {
+        return Err(FindError::Folder { path });
+    }
     if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
         return Err(FindError::NotExecutable { path });
     }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 use multiwan::config::Config;
+use rustix::io::Errno;
 
 pub use environment::environment;
 pub use find::{FindError, find};
@@ -41,6 +42,17 @@ const SHIPPED_NAME: &str = "multiwan";
 /// Where embedded appliers are laid out, in the scratch directory.
 const UNPACKED: &str = "appliers";
 
+/// Why what is there and may be executed cannot be, for errors.
+fn in_the_way(source: &io::Error) -> &'static str {
+    match Errno::from_io_error(source) {
+        Some(Errno::NOEXEC) => "; a script's first line says what runs it: `#!/bin/sh`",
+        Some(Errno::NOENT) => {
+            "; what its first line (`#!`) names is not there, maybe for a carriage return at its end"
+        }
+        _ => "",
+    }
+}
+
 /// How long `apply`, `down` and `features` may take. They take milliseconds; this is for a
 /// machine that stalls.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -61,7 +73,7 @@ pub struct Applier {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It could not be started or awaited.
-    #[error("`{command}` cannot be run: {source}")]
+    #[error("`{command}` cannot be run: {source}{}", in_the_way(source))]
     Run {
         /// The command line.
         command: String,
@@ -89,6 +101,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a command did not end.
+    #[must_use]
+    pub fn is_endless(&self) -> bool {
+        matches!(self, Error::Endless { .. })
+    }
+
     /// The end of the applier's output, where there is any.
     #[must_use]
     pub fn output(&self) -> Option<&str> {
@@ -179,7 +197,12 @@ impl Applier {
                 unknown: Vec::new(),
             });
         }
-        let printed = self.done("features")?.unwrap_or_default();
+        let printed = Output::new().map_err(|source| Error::Run {
+            command: self.name("features"),
+            source,
+        })?;
+        let known = self.done_printing("features", Some(&printed))?;
+        let printed = known.map(|_| printed.tail()).unwrap_or_default();
         let mut claims = Claims::default();
         for word in printed.split_whitespace() {
             let called = |feature: &Feature| feature.word() == word;
@@ -214,6 +237,12 @@ impl Applier {
     /// Runs one of its commands to the end; what it printed, or none if it has no such command,
     /// which `apply` must have.
     fn done(&self, verb: &str) -> Result<Option<String>, Error> {
+        self.done_printing(verb, None)
+    }
+
+    /// As [`Applier::done`], with what goes to standard output apart from the rest, which is what it
+    /// said then.
+    fn done_printing(&self, verb: &str, printed: Option<&Output>) -> Result<Option<String>, Error> {
         let command = self.name(verb);
         let run = |source| Error::Run {
             command: self.name(verb),
@@ -226,6 +255,9 @@ impl Applier {
             let mut command = Command::new(program);
             command.arg0(argv0);
             self.prepare(&mut command, verb, &output).map_err(run)?;
+            if let Some(printed) = printed {
+                command.stdout(printed.stdio().map_err(run)?);
+            }
             command.spawn().map_err(run)?
         };
         let ended = process::wait(&mut child, LIMIT).map_err(run)?;

@@ -112,6 +112,10 @@ fn features_are_the_contract_s_words() {
     let claims = applier.claims().unwrap();
     assert_eq!(claims.features, [Feature::Targets, Feature::Pin]);
     assert_eq!(claims.unknown, ["telepathy"]);
+    let (_folder, applier) = script("echo pin; echo reload of modules >&2");
+    let claims = applier.claims().unwrap();
+    assert_eq!(claims.features, [Feature::Pin]);
+    assert!(claims.unknown.is_empty());
 }
 
 #[test]

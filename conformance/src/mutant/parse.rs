@@ -60,6 +60,7 @@ fn rule(words: &mut Words<'_>) -> Result<Rule> {
             "prio" => rule.priority = words.value()?,
             "from" => rule.from = Some(words.net()?),
             "to" => rule.to = Some(words.net()?),
+            "oif" => rule.output = Some(words.next()?.to_owned()),
             "fwmark" => {
                 let (value, mask) = words.next()?.split_once('/').ok_or("a mark has a mask")?;
                 rule.mark = Some(Mark::new(number(value)?, number(mask)?));

@@ -290,7 +290,14 @@ impl<'a> Scene<'a> {
             (Some((_, error)), Some(reason)) => reason.push_str(&format!("; {error}")),
             _ => self.stop()?,
         }
-        self.cx.applier.down()?;
+        let bad = judgement.is_bad();
+        match (self.cx.applier.down(), &mut judgement.reason) {
+            // What is judged is told too, but for a command that hangs, which ends the run.
+            (Err(error), Some(reason)) if bad && !error.is_endless() => {
+                reason.push_str(&format!("; {error}"));
+            }
+            (down, _) => drop(down?),
+        }
         let lost = self.traffic.lost();
         let lost = lost.map_err(|source| Trouble::System {
             doing: "asking the captures",

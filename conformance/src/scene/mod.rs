@@ -30,7 +30,7 @@ use crate::context::Context;
 use crate::judge::expected;
 use crate::judgement::{Judgement, Status, Trouble};
 pub use calls::NO_ANSWER;
-pub use flows::protocol;
+pub use flows::{any_protocol, protocol};
 use pairs::{Pairs, halves};
 pub use pins::Pins;
 use router_news::RouterNews;

@@ -12,7 +12,7 @@ use multiwan_lab::Fault;
 
 use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::configuration::{FOUR_TO_ONE, THREE_LINES, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
@@ -48,7 +48,7 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
         that connection tracking cannot make sense of are mixed in. The source of every IPv4 \
         packet that leaves a line must be that line's address.",
     needs: &[Need::Settings],
-    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    configurations: &[TWO_LINES, FOUR_TO_ONE, THREE_LINES],
     fits: |config| {
         fits::several_lines_share(config)?;
         fits::silence_is_found(config)

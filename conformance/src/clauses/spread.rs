@@ -3,7 +3,6 @@
 mod total_load;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use multiwan::config::Line;
 use multiwan_lab::Fault;
@@ -253,9 +252,7 @@ fn survivors(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
     let fault_at = scene.break_line(DEAD, Fault::Silent)?;
     scene.until_avoided(DEAD)?;
-    // Shares among the living are due no sooner, and no packet tells when they are there.
-    let due = fault_at + scene.cx.deadlines.honoured;
-    scene.pause(due.saturating_duration_since(Instant::now()))?;
+    scene.until_honoured(fault_at)?;
     let flows = scene.open(pairs)?;
     let judgement = scene.shares_among(&living, &flows, level);
     let judgement = scene.unless_lossy(&flows, judgement);

@@ -21,7 +21,7 @@ mod wait;
 use std::net::Ipv4Addr;
 
 use multiwan_lab::traffic::{Options, Traffic};
-use multiwan_lab::{Lab, Topology};
+use multiwan_lab::{Lab, Line, Topology};
 use rand::Rng as _;
 
 use crate::applier;
@@ -207,6 +207,19 @@ impl<'a> Scene<'a> {
             .filter(|&(line, source, _)| source != own[line])
             .map(|(_, _, packets)| packets)
             .sum()
+    }
+
+    /// How many packets have left each line for its gateway, or in search of it, beside those of
+    /// connections.
+    pub fn asked_for_gateways(&self) -> Vec<u64> {
+        let ledger = self.traffic.ledger();
+        let lines = self.lab.topology().lines.iter().enumerate();
+        let of_line = |(line, described): (usize, &Line)| {
+            let seen = ledger.questions().chain(ledger.destinations());
+            let about = seen.filter(|&(by, to, _)| (by, to) == (line, described.gateway));
+            about.map(|(_, _, packets)| packets).sum()
+        };
+        lines.map(of_line).collect()
     }
 
     /// The line's name.

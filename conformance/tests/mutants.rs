@@ -106,6 +106,17 @@ fn headers_name_clauses() -> Result<(), Failed> {
         ensure(unknown.is_empty(), || {
             format!("{} names {unknown:?}, which is no clause", fixture.name)
         })?;
+        let about = header.caught_by.iter().filter_map(|id| clauses::find(id));
+        let configurations = |clause: &Clause| clause.configurations.iter().map(|with| with.name);
+        let known: HashSet<&str> = about.flat_map(configurations).collect();
+        let unknown: Vec<&String> = header
+            .with
+            .iter()
+            .filter(|with| !known.contains(with.as_str()))
+            .collect();
+        ensure(unknown.is_empty(), || {
+            format!("{}: no clause about it runs with {unknown:?}", fixture.name)
+        })?;
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ fn errors_and_fragments_are_attributed_to_their_flow() {
     sandbox::test(|sandbox| {
         let lab = plain_router(sandbox);
         let mut traffic = lab.traffic(Options::default()).unwrap();
-        let [port, too_big] = [3, 4].map(|code| Refusal { code, mtu: 1400 });
+        let (port, too_big) = (Refusal::PORT_UNREACHABLE, Refusal::too_big(1400));
         let refused = traffic.begin(0, SERVER, Protocol::Tcp);
         traffic.refuse(refused, too_big);
         let echo = traffic.begin(0, SERVER, Protocol::Echo);

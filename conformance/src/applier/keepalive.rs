@@ -67,6 +67,16 @@ impl Keepalive {
         Some((self.end(), error))
     }
 
+    /// Whether the applier has none: it has so long to say so.
+    ///
+    /// # Errors
+    ///
+    /// If it has ended otherwise.
+    pub fn is_none(&mut self, patience: Duration) -> Result<bool, Error> {
+        process::wait(&mut self.child, patience).map_err(|source| self.run(source))?;
+        Ok(!self.is_running()?)
+    }
+
     /// Ends it: SIGTERM to its process group, SIGKILL two seconds later. True if there was one.
     ///
     /// # Errors
@@ -213,9 +223,15 @@ mod tests {
     #[test]
     fn sixty_four_says_that_there_is_none() {
         let mut keepalive = daemon("exit 64");
-        wait_for_end(&mut keepalive);
+        assert!(keepalive.is_none(KILLED).unwrap());
         assert!(!keepalive.is_running().unwrap());
         assert!(!keepalive.stop().unwrap());
+    }
+
+    #[test]
+    fn one_that_stays_is_one() {
+        let mut keepalive = daemon("while :; do sleep 1; done");
+        assert!(!keepalive.is_none(Duration::from_millis(1)).unwrap());
     }
 
     #[test]

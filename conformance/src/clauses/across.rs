@@ -27,7 +27,7 @@ static REAPPLY: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.2"],
     promise: "Applied a second time, the same configuration changes nothing.",
-    method: "256 connections are opened and `apply` runs again. Addresses, rules, routes, IPv4's \
+    method: "256 connections are opened, TCP, UDP and ICMP echo by turns, and `apply` runs again. Addresses, rules, routes, IPv4's \
         settings and nftables, but for what counters have counted, must be as before it, nothing \
         twice that was there once; every connection must be answered, and none may change line or \
         source.",
@@ -41,7 +41,7 @@ static REAPPLY: Clause = Clause {
 fn reapply(cx: &mut Context) -> Result<Judgement, Trouble> {
     // Without a keepalive, which may have changes of its own to make meanwhile.
     let mut scene = Scene::applied(cx)?;
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
     let before = Found::now(&mut scene)?;
     unanswered += scene.apply_again(&flows)?;
@@ -64,7 +64,7 @@ static ACROSS_FIRST_APPLY: Clause = Clause {
     promise: "Connections that run through a plain router of one line when the applier first comes \
         stay on that line.",
     method: "The router is set up with the first line alone: its address, a default route, \
-        forwarding and source NAT. 256 connections are opened through it, then `apply` runs and the \
+        forwarding and source NAT. 256 connections are opened through it, TCP, UDP and ICMP echo by turns, then `apply` runs and the \
         keepalive starts. Every connection must be answered, and none may change line or source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
@@ -76,7 +76,7 @@ static ACROSS_FIRST_APPLY: Clause = Clause {
 fn across_first_apply(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::bare(cx)?;
     scene.lab.set_single_line(0)?;
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     if count_unanswered(&scene, &flows) > 0 {
         return Err(Trouble::Lab("the plain router does not work".to_owned()));
     }
@@ -96,7 +96,7 @@ static ACROSS_RELOAD: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.3.3"],
     promise: "Other weights, or another order of the lines, move no running connection.",
-    method: "256 connections are opened. The first line's weight is changed, then the order of the \
+    method: "256 connections are opened, TCP, UDP and ICMP echo by turns. The first line's weight is changed, then the order of the \
         lines in the file, then both back, with `apply` each time while the connections go on \
         asking. Every exchange must be answered, none may change line or source, and new \
         connections must use every line.",
@@ -115,7 +115,7 @@ fn across_reload(cx: &mut Context) -> Result<Judgement, Trouble> {
         |lines| weigh(lines, 1),
     ];
     let mut scene = Scene::set(cx)?;
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
     for edit in EDITS {
         scene.cx.reconfigure(edit)?;
@@ -143,7 +143,7 @@ static ACROSS_LINE_ADDED: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["1.3", "2.3.3"],
     promise: "A line that is added or removed leaves the other lines' connections alone.",
-    method: "All lines but the first in the file are applied and 256 connections are opened. Then \
+    method: "All lines but the first in the file are applied and 256 connections are opened, TCP, UDP and ICMP echo by turns. Then \
         the first is added and carries new ones, and is removed again, with `apply` each time while \
         the connections go on asking. Every exchange of the lines that stay must be answered, none of \
         their connections may change line or source, and no packet at all, those of the removed \
@@ -164,7 +164,7 @@ fn across_line_added(cx: &mut Context) -> Result<Judgement, Trouble> {
     for line in 1..scene.cx.lines().len() {
         scene.until_used(line)?;
     }
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
     scene.cx.reconfigure(|lines| {
         lines.extend(kept);
@@ -172,7 +172,7 @@ fn across_line_added(cx: &mut Context) -> Result<Judgement, Trouble> {
     })?;
     unanswered += scene.apply_again(&flows)?;
     scene.until_used(ADDED)?;
-    let more = scene.open(FLOWS)?;
+    let more = scene.open_any(FLOWS)?;
     unanswered += count_unanswered(&scene, &more);
     let ledger = scene.traffic.ledger();
     let (leaving, staying): (Vec<FlowId>, Vec<FlowId>) = more

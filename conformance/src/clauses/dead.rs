@@ -182,7 +182,7 @@ static BACKUP_LINE: Clause = Clause {
     promise: "A backup line gets new connections while no other line is up, and no longer; what \
         runs on it then stays.",
     method: "The lines that are no backup hang one after the other, and the last of them is \
-        repaired. In each phase 200 new connections are opened once the batch before has settled: \
+        repaired. In each phase 200 new connections are opened, TCP, UDP and ICMP echo by turns, once the batch before has settled: \
         all must be answered, none by a backup while another line is up. Those of the backup ask \
         again in the end: each must be answered, by the same line with the same source.",
     needs: &[Need::Settings, Need::Claimed(Feature::Backup)],
@@ -207,7 +207,7 @@ fn backup(cx: &mut Context) -> Result<Judgement, Trouble> {
         flows.iter().filter(backup).copied().collect()
     };
     let mut look = |scene: &mut Scene<'_>, when: &str, in_use: bool| {
-        let flows = scene.open(FLOWS)?;
+        let flows = scene.open_any(FLOWS)?;
         let unanswered = count_unanswered(scene, &flows);
         let by_backup = by_backup(scene, &flows);
         if unanswered > 0

@@ -84,9 +84,10 @@ static BOUND_DEAD: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["3.2"],
     promise: "What the router would say from a dead line's address is refused, not swallowed.",
-    method: "The first line's modem hangs, and new connections avoid it. 32 sockets of the router, \
-        TCP and UDP by turns, bind to its address and connect: each must get an error, and no \
-        packet may leave by another line.",
+    method: "The first line's modem hangs, new connections avoid it, and the contract's time for a \
+        line's death goes by: the kernel may avoid the line before whoever refuses has heard of its \
+        death. 32 sockets of the router, TCP and UDP by turns, bind to its address and connect: each \
+        must get an error, and no packet may leave by another line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
@@ -101,8 +102,9 @@ fn bound_dead(cx: &mut Context) -> Result<Judgement, Trouble> {
     const CALLS: usize = 32;
     const DEAD: usize = 0;
     let mut scene = Scene::set(cx)?;
-    scene.break_line(DEAD, Fault::Silent)?;
+    let fault_at = scene.break_line(DEAD, Fault::Silent)?;
     scene.until_avoided(DEAD)?;
+    scene.until_honoured(fault_at)?;
     let from = scene.own_addresses()[DEAD];
     let calls = scene.call(CALLS, Some(from))?;
     let untold = calls

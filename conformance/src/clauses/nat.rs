@@ -12,7 +12,7 @@ use multiwan_lab::Fault;
 
 use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::{FOUR_TO_ONE, TWO_LINES};
+use crate::configuration::{FOUR_TO_ONE, THREE_LINES, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::Scene;
@@ -43,12 +43,12 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.2", "2.3.3", "3.2"],
     promise: "No packet leaves a line with any source but that line's own, in any phase.",
-    method: "Connections are opened, ask, and stay open while each line in turn loses its carrier, \
-        hangs, and is repaired; all ask again in every phase while new ones open, and segments \
+    method: "Connections are opened, TCP, UDP and ICMP echo by turns, ask, and stay open while each \
+        line in turn loses its carrier, hangs, and is repaired; all ask again in every phase while new ones open, and segments \
         that connection tracking cannot make sense of are mixed in. The source of every IPv4 \
         packet that leaves a line must be that line's address.",
     needs: &[Need::Settings],
-    configurations: &[TWO_LINES, FOUR_TO_ONE],
+    configurations: &[TWO_LINES, FOUR_TO_ONE, THREE_LINES],
     fits: |config| {
         fits::several_lines_share(config)?;
         fits::silence_is_found(config)
@@ -86,7 +86,7 @@ fn through_all_faults(scene: &mut Scene<'_>) -> Result<(), Trouble> {
     // So many that all can ask at once, also those that nobody answers.
     const FLOWS: usize = 120;
     scene.start()?;
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     let phase = |scene: &mut Scene<'_>| -> Result<(), Trouble> {
         for client in 0..scene.traffic.clients() {
             let server = scene.server();

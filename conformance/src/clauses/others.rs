@@ -223,7 +223,7 @@ fn down(cx: &mut Context) -> Result<Judgement, Trouble> {
     for line in 0..scene.cx.lines().len() {
         scene.until_used(line)?;
     }
-    let running = scene.open(64)?;
+    let running = scene.open_any(64)?;
     scene.down()?;
     let changed = before.changed(&Found::now(&mut scene)?);
     // The other lines' connections have lost their way, and must not find another.

@@ -194,6 +194,7 @@ fn used_again_after(
             ));
         }
     }
+    let judgement = scene.unless_lossy(&flows, judgement);
     let took = used_at.duration_since(repaired_at);
     scene.verdict(judgement.with("return_ms", milliseconds(took)))
 }

@@ -3,11 +3,10 @@
 mod total_load;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use multiwan::config::Line;
 use multiwan_lab::Fault;
-use multiwan_lab::traffic::{FlowId, Protocol};
+use multiwan_lab::traffic::FlowId;
 
 use super::fits;
 use crate::clause::{Clause, Kind, Need, Tests};
@@ -18,7 +17,7 @@ use crate::configuration::{
 use crate::context::Context;
 use crate::judge::pairs_for;
 use crate::judgement::{Judgement, Trouble};
-use crate::scene::{Scene, protocol};
+use crate::scene::{Scene, any_protocol, protocol};
 
 pub(super) const CLAUSES: &[&Clause] = &[
     &EVEN,
@@ -67,16 +66,11 @@ fn by_weight(cx: &mut Context) -> Result<Judgement, Trouble> {
     let (pairs, level) = (cx.pairs(), cx.level);
     let mut scene = Scene::set(cx)?;
     scene.cx.events.note(format!("{pairs} pairs"));
-    let flows: Vec<FlowId> = (0..usize::try_from(pairs).unwrap_or(usize::MAX))
-        .map(|number| scene.begin(BY_TURNS[number % BY_TURNS.len()]))
-        .collect();
-    scene.finish()?;
+    let flows = scene.open_any(usize::try_from(pairs).unwrap_or(usize::MAX))?;
     let judgement = scene.shares_of(&flows, level);
     let judgement = scene.unless_lossy(&flows, judgement);
     scene.verdict(judgement)
 }
-
-const BY_TURNS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Echo];
 
 static N_LINES: Clause = Clause {
     id: "spread.n-lines",
@@ -116,7 +110,7 @@ fn by_weight_for_many(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut flows = Vec::new();
     let mut server = scene.server();
     for number in 0..usize::try_from(pairs).unwrap_or(usize::MAX) {
-        let (client, protocol) = (number % clients, BY_TURNS[number % BY_TURNS.len()]);
+        let (client, protocol) = (number % clients, any_protocol(number));
         if client == 0 {
             server = scene.server();
         }
@@ -176,7 +170,7 @@ fn stay_together(cx: &mut Context, pairs: usize, each: usize) -> Result<Judgemen
     let mut flows = Vec::new();
     for number in 0..each {
         for &(client, server) in &pairs {
-            let protocol = BY_TURNS[number % BY_TURNS.len()];
+            let protocol = any_protocol(number);
             flows.push(scene.traffic.begin(client, server, protocol));
         }
     }
@@ -258,9 +252,7 @@ fn survivors(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
     let fault_at = scene.break_line(DEAD, Fault::Silent)?;
     scene.until_avoided(DEAD)?;
-    // Shares among the living are due no sooner, and no packet tells when they are there.
-    let due = fault_at + scene.cx.deadlines.honoured;
-    scene.pause(due.saturating_duration_since(Instant::now()))?;
+    scene.until_honoured(fault_at)?;
     let flows = scene.open(pairs)?;
     let judgement = scene.shares_among(&living, &flows, level);
     let judgement = scene.unless_lossy(&flows, judgement);

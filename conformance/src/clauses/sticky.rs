@@ -78,7 +78,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
     how_to: &["1.2", "2.3.3"],
     promise: "A dead line's connections are lost, not moved: none of their packets leaves by \
         another line, and the other lines' connections go on.",
-    method: "256 connections are opened. Then the first line dies, by carrier loss and in a second \
+    method: "256 connections are opened, TCP, UDP and ICMP echo by turns. Then the first line dies, by carrier loss and in a second \
         pass by a modem that hangs, and new connections avoid it. Every old connection asks again, \
         while it is dead and after its repair, but for 128 more that are idle until the line is back: \
         no packet of a connection may leave by a second line or with a second source, and those of \
@@ -102,7 +102,7 @@ fn across_line_loss(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut unanswered = 0;
     let mut all = Vec::new();
     for fault in [Fault::Carrier, Fault::Silent] {
-        let flows = scene.open(FLOWS)?;
+        let flows = scene.open_any(FLOWS)?;
         let idle = scene.open_idle(IDLE)?;
         let ledger = scene.traffic.ledger();
         let dead = |flow: &FlowId| ledger.line(*flow) == Some(DEAD);
@@ -141,7 +141,7 @@ static ACROSS_RECOVERY: Clause = Clause {
     how_to: &["2.3.3"],
     promise: "A line's return moves no connection that began while it was dead.",
     method: "The first line loses its carrier, and when a keepalive has had the time to act too \
-        (failures + 3 intervals), 256 connections are opened without it. When it is repaired and new \
+        (failures + 3 intervals), 256 connections are opened without it, TCP, UDP and ICMP echo by turns. When it is repaired and new \
         connections use it again, every connection asks again, at once and after that time: each \
         must be answered, and no packet may leave by a second line or with a second source.",
     needs: &[Need::Settings],
@@ -160,7 +160,7 @@ fn across_recovery(cx: &mut Context) -> Result<Judgement, Trouble> {
     // The kernel by itself was quicker.
     let reaction = scene.cx.deadlines.reaction;
     scene.pause(reaction)?;
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     let mut unanswered = count_unanswered(&scene, &flows);
     scene.repair(DEAD)?;
     scene.until_used(DEAD)?;

@@ -165,9 +165,20 @@ fn clauses_for(
         .collect();
     let mut plan = selection::plan(&clauses, &[]);
     if !asked.full {
-        plan.dedup_by_key(|(clause, _)| clause.id);
+        leave_one(&mut plan, &applier.header.with);
     }
     plan
+}
+
+/// Leaves one configuration to each clause: the first of these names, or else its first.
+fn leave_one(plan: &mut Vec<(&'static Clause, Configuration)>, with: &[String]) {
+    plan.dedup_by(|(clause, configuration), (kept, first)| {
+        let same = clause.id == kept.id;
+        if same && with.contains(&configuration.name) && !with.contains(&first.name) {
+            std::mem::swap(configuration, first);
+        }
+        same
+    });
 }
 
 /// Judges each, and tells of each as it is done: of those that all clauses judged before the run was
@@ -310,6 +321,26 @@ mod tests {
             clauses,
             features: Vec::new(),
         }
+    }
+
+    #[test]
+    fn each_clause_keeps_the_configuration_that_shows_a_mistake() {
+        let all: Vec<_> = clauses::all().collect();
+        let kept = |clause: &str, with: &[&str]| {
+            let with: Vec<String> = with.iter().map(|name| (*name).to_owned()).collect();
+            let mut plan = selection::plan(&all, &[]);
+            leave_one(&mut plan, &with);
+            assert_eq!(plan.len(), all.len());
+            let mut found = plan.into_iter().filter(|(kept, _)| kept.id == clause);
+            found.next().map(|(_, configuration)| configuration.name)
+        };
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(kept("dead.all-lines", &[]), name("two-lines"));
+        assert_eq!(
+            kept("dead.all-lines", &["three-lines"]),
+            name("three-lines")
+        );
+        assert_eq!(kept("dead.no-wait", &["three-lines"]), name("two-lines"));
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! # Power
 //!
 //! The number of pairs is chosen so that a shift of 0.05 in a line's share is found with a
-//! probability of 0.999 at that level: some 6,400 for two equal lines at 1e-6 ([`power`]).
+//! probability of 0.999 at that level: some 6,900 for two equal lines in a run of everything ([`power`]).
 
 pub mod binomial;
 pub mod level;

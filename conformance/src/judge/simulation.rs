@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{level, pairs_needed, power, shares};
 use crate::configuration::{Configuration, FOUR_TO_ONE, TWO_LINES};
 use crate::judgement::{Judgement, Status};
+use crate::selection;
 
 fn lines(weights: &[u16]) -> Vec<Line> {
     let [one, _] = &Configuration::builtin(&TWO_LINES).config.lines[..] else {
@@ -74,21 +75,38 @@ fn a_shift_of_five_hundredths_is_found() {
     }
 }
 
-/// The table of the document.
+/// What the document says of a run of everything.
 #[test]
 fn the_document_s_numbers_are_right() {
-    for (p, pairs, accepted) in [
-        (0.5, 6366, 2988..=3378),
-        (0.8, 4415, 3400..=3660),
-        (1.0 / 3.0, 5857, 1777..=2130),
-        (0.25, 5052, 1114..=1415),
+    let document = include_str!("../../../docs/statistics.md");
+    let document: Vec<&str> = document.split_whitespace().collect();
+    let document = document.join(" ");
+    let said = |what: String| assert!(document.contains(&what), "not said: {what}");
+
+    let level = selection::level(&[]);
+    let tests = (level::PER_RUN / level).round();
+    said(format!("{tests} tests of {level:.1e} each"));
+    for (share, p) in [
+        ("1/2", 0.5),
+        ("4/5", 0.8),
+        ("1/3", 1.0 / 3.0),
+        ("1/4", 0.25),
     ] {
-        let n = pairs_needed(p, power::SHIFT, level::PER_TEST, power::POWER);
-        assert_eq!(n, pairs, "{p}");
-        assert_eq!(super::acceptance(n, p, level::PER_TEST), accepted, "{p}");
+        let n = pairs_needed(p, power::SHIFT, level, power::POWER);
+        let (low, high) = super::acceptance(n, p, level).into_inner();
+        said(format!("| {share} | {n} | {low}–{high} |"));
     }
-    for (shift, found) in [(0.02, 0.044), (0.03, 0.455), (0.04, 0.931), (0.05, 0.999)] {
-        let power = super::power_of(6366, 0.5, shift, level::PER_TEST);
-        assert!((power - found).abs() < 0.001, "{shift}: {power}");
-    }
+
+    let n = pairs_needed(0.5, power::SHIFT, level, power::POWER);
+    let (low, high) = super::acceptance(n, 0.5, level).into_inner();
+    said(format!("(\"{low} to {high}\")"));
+    let found = |shift| super::power_of(n, 0.5, shift, level);
+    said(format!(
+        "with {n} pairs, a shift of 0.02 is found with a probability of {:.2}, 0.03 with {:.2}, 0.04 \
+         with {:.2}, 0.05 with {:.3}",
+        found(0.02),
+        found(0.03),
+        found(0.04),
+        found(0.05)
+    ));
 }

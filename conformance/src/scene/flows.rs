@@ -41,30 +41,40 @@ impl Scene<'_> {
     ///
     /// When a socket of the lab fails.
     pub fn open(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
-        let flows = (0..count)
-            .map(|number| self.begin(protocol(number)))
-            .collect();
-        self.finish()?;
-        Ok(flows)
+        self.open_by(protocol, count)
     }
 
-    /// As [`Scene::open`], for connections that say nothing until a line has died and returned: by TCP
-    /// alone where that may take longer than connection tracking remembers UDP.
+    /// As [`Scene::open`], for connections that are to run for a while: TCP, UDP and ICMP
+    /// echo by turns.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn open_any(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
+        self.open_by(any_protocol, count)
+    }
+
+    /// As [`Scene::open_any`], for connections that say nothing until a line has died and returned:
+    /// by TCP alone where that may take longer than connection tracking remembers the others.
     ///
     /// # Errors
     ///
     /// When a socket of the lab fails.
     pub fn open_idle(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
-        /// `nf_conntrack_udp_timeout`.
+        /// `nf_conntrack_udp_timeout` and `nf_conntrack_icmp_timeout`.
         const REMEMBERED: Duration = Duration::from_secs(30);
-        let remembered = self.cx.deadlines.honoured * 2 < REMEMBERED;
-        let protocol = |number| {
-            if remembered {
-                protocol(number)
-            } else {
-                Protocol::Tcp
-            }
-        };
+        if self.cx.deadlines.honoured * 2 < REMEMBERED {
+            self.open_by(any_protocol, count)
+        } else {
+            self.open_by(|_| Protocol::Tcp, count)
+        }
+    }
+
+    fn open_by(
+        &mut self,
+        protocol: fn(usize) -> Protocol,
+        count: usize,
+    ) -> Result<Vec<FlowId>, Trouble> {
         let flows = (0..count)
             .map(|number| self.begin(protocol(number)))
             .collect();
@@ -102,15 +112,15 @@ impl Scene<'_> {
         self.finish()
     }
 
-    /// Begins so many flows as [`Scene::open`] does, without patience for answers that may never
-    /// come.
+    /// Begins so many flows as [`Scene::open_any`] does, without patience for answers that may
+    /// never come.
     ///
     /// # Errors
     ///
     /// When a socket of the lab fails.
     pub fn open_in_vain(&mut self, count: usize) -> Result<Vec<FlowId>, Trouble> {
         self.traffic.set_patience(BRIEF);
-        let flows = self.open(count);
+        let flows = self.open_any(count);
         self.traffic.set_patience(Patience::default());
         flows
     }
@@ -206,4 +216,10 @@ pub fn protocol(number: usize) -> Protocol {
     } else {
         Protocol::Udp
     }
+}
+
+/// TCP, UDP and ICMP echo by turns.
+pub fn any_protocol(number: usize) -> Protocol {
+    const BY_TURNS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Echo];
+    BY_TURNS[number % BY_TURNS.len()]
 }

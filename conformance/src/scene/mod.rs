@@ -22,7 +22,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use multiwan_lab::traffic::{Options, Traffic};
-use multiwan_lab::{Lab, Topology};
+use multiwan_lab::{Lab, Line, Topology};
 use rand::Rng as _;
 
 use crate::applier;
@@ -31,7 +31,7 @@ use crate::context::Context;
 use crate::judge::expected;
 use crate::judgement::{Judgement, Status, Trouble};
 pub use calls::NO_ANSWER;
-pub use flows::protocol;
+pub use flows::{any_protocol, protocol};
 use pairs::{Pairs, halves};
 pub use pins::Pins;
 use router_news::RouterNews;
@@ -244,6 +244,19 @@ impl<'a> Scene<'a> {
             .filter(|&(line, source, _)| source != own[line])
             .map(|(_, _, packets)| packets)
             .sum()
+    }
+
+    /// How many packets have left each line for its gateway, or in search of it, beside those of
+    /// connections.
+    pub fn asked_for_gateways(&self) -> Vec<u64> {
+        let ledger = self.traffic.ledger();
+        let lines = self.lab.topology().lines.iter().enumerate();
+        let of_line = |(line, described): (usize, &Line)| {
+            let seen = ledger.questions().chain(ledger.destinations());
+            let about = seen.filter(|&(by, to, _)| (by, to) == (line, described.gateway));
+            about.map(|(_, _, packets)| packets).sum()
+        };
+        lines.map(of_line).collect()
     }
 
     /// The line's name.

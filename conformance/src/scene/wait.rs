@@ -52,6 +52,18 @@ impl Scene<'_> {
         })
     }
 
+    /// Lets the rest of the time pass that the contract gives for the death of a line that broke at this
+    /// time. The kernel alone may have new flows avoid it much sooner, and no packet tells when who
+    /// watches lines has done what is left to do.
+    ///
+    /// # Errors
+    ///
+    /// When a socket of the lab fails.
+    pub fn until_honoured(&mut self, fault_at: Instant) -> Result<(), Trouble> {
+        let due = fault_at + self.cx.deadlines.honoured;
+        self.pause(due.saturating_duration_since(Instant::now()))
+    }
+
     /// Which lines that are to share new flows get none now, by one look at so many that a line with
     /// its share is met but for a chance of 1e-9.
     ///

@@ -203,8 +203,8 @@ impl Traffic {
         self.flows.refuse(flow, refusal);
     }
 
-    /// Sends an ICMP error from a flow's client to its server, about the answer that it got. It is
-    /// attributed to the flow.
+    /// Sends an ICMP error from a flow's client, or a router before it, to its server, about the answer
+    /// that it got. It is attributed to the flow.
     pub fn complain(&mut self, flow: FlowId, refusal: Refusal) {
         self.flows.complain(flow, refusal, &mut self.ports);
     }

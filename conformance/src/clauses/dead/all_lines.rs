@@ -9,7 +9,7 @@ use multiwan_lab::traffic::{Outcome, Patience};
 
 use super::{fits, milliseconds};
 use crate::clause::{Clause, Kind, Need, Tests};
-use crate::configuration::TWO_LINES;
+use crate::configuration::{THREE_LINES, TWO_LINES};
 use crate::context::Context;
 use crate::judgement::{Judgement, Trouble};
 use crate::scene::{Scene, in_words, protocol};
@@ -23,11 +23,11 @@ pub(super) static ALL_LINES: Clause = Clause {
     method: "All lines' cards are taken down, which makes the kernel drop the whole multipath \
         route; in a second pass all modems hang, and nobody but the keepalive can tell. In the time \
         that the contract gives, two new connections, one after the other, must meet an ICMP error \
-        within 250 ms each; then so must one of each of 16 clients that the router's limit on ICMP \
-        errors leaves a word for, and the router must answer in the LAN. The last line returns first \
+        or a TCP reset within 250 ms each; then so must one of each of 16 clients that the router's \
+        limit on ICMP errors leaves a word for, and the router must answer in the LAN. The last line returns first \
         and must be used while the others are dead, and they after it.",
     needs: &[Need::Settings],
-    configurations: &[TWO_LINES],
+    configurations: &[TWO_LINES, THREE_LINES],
     fits: |config| {
         fits::silence_is_found(config)?;
         fits::own_cards(config)
@@ -85,7 +85,7 @@ fn until_told(scene: &mut Scene<'_>) -> Result<Duration, Trouble> {
         let mut told = 0;
         while told < 2 {
             met = outcomes(scene, 1)?.pop().flatten();
-            if !matches!(met, Some(Outcome::Refused { .. })) {
+            if !is_told(met) {
                 break;
             }
             told += 1;
@@ -107,8 +107,7 @@ fn until_told(scene: &mut Scene<'_>) -> Result<Duration, Trouble> {
 /// Of how many clients new connections meet no error at once.
 fn untold(scene: &mut Scene<'_>) -> Result<Option<String>, Trouble> {
     let met = outcomes(scene, CLIENTS)?;
-    let told = |met: &&Option<Outcome>| matches!(met, Some(Outcome::Refused { .. }));
-    let silent = met.iter().filter(|met| !told(met)).count();
+    let silent = met.iter().filter(|&&met| !is_told(met)).count();
     Ok((silent > 0).then(|| {
         format!(
             "of {} clients {silent} were not told within {} ms",
@@ -116,6 +115,11 @@ fn untold(scene: &mut Scene<'_>) -> Result<Option<String>, Trouble> {
             PROMPT.interval.as_millis()
         )
     }))
+}
+
+/// By ICMP, or as a firewall may tell TCP.
+fn is_told(met: Option<Outcome>) -> bool {
+    matches!(met, Some(Outcome::Refused { .. } | Outcome::Reset))
 }
 
 /// What one new connection of each of so many clients meets.

@@ -18,9 +18,10 @@ pub(super) static HALF_DEAD: Clause = Clause {
     promise: "A modem that hears nothing but still talks is dead: its own ARP brings no new \
         connections back.",
     method: "The first line's modem drops all that it gets, and can send. Once a batch of new \
-        connections succeeds without the line (in the time that the contract gives), it asks for \
-        the router by ARP some twenty times in two seconds, and more connections are opened \
-        after each time: each must be answered, and none may leave by the dead line.",
+        connections succeeds without the line, in the time that the contract gives, and that time \
+        is over (the kernel alone may be quicker, and believes what it hears then), it asks for the \
+        router by ARP some twenty times in two seconds, and more connections are opened after each \
+        time: each must be answered, and none may leave by the dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
@@ -36,8 +37,9 @@ fn half_dead(cx: &mut Context) -> Result<Judgement, Trouble> {
     const BATCH: usize = 32;
     const LONG: Duration = Duration::from_secs(2);
     let mut scene = Scene::set(cx)?;
-    scene.break_line(DEAD, Fault::HalfDead)?;
+    let fault_at = scene.break_line(DEAD, Fault::HalfDead)?;
     scene.until_avoided(DEAD)?;
+    scene.until_honoured(fault_at)?;
     scene.cx.events.note("the modem asks for the router");
     let began = Instant::now();
     let mut flows = Vec::new();

@@ -39,12 +39,17 @@ fn interval(cx: &mut Context) -> Result<Judgement, Trouble> {
     let keepalive = scene.cx.config.keepalive.clone();
     scene.break_line(DEAD, Fault::Silent)?;
     scene.until_avoided(DEAD)?;
-    let before = asked(&scene);
+    let before = scene.asked_for_gateways();
     let passed = scene.stream(scene.cx.deadlines.honoured, None)?;
     let intervals = passed.lasted.as_nanos() / keepalive.interval.as_nanos().max(1);
     let most = MANY * u64::try_from(intervals + 1).unwrap_or(u64::MAX);
     let mut wrong = Vec::new();
-    for (line, (after, before)) in asked(&scene).into_iter().zip(before).enumerate() {
+    for (line, (after, before)) in scene
+        .asked_for_gateways()
+        .into_iter()
+        .zip(before)
+        .enumerate()
+    {
         let fewest = if line == DEAD {
             keepalive.successes
         } else {
@@ -67,17 +72,4 @@ fn interval(cx: &mut Context) -> Result<Judgement, Trouble> {
     let back = scene.until_used(DEAD)? - repaired_at;
     let judgement = Judgement::holds_if(wrong.is_empty(), || wrong.join("; "));
     scene.verdict(judgement.with("return_ms", milliseconds(back)))
-}
-
-/// How many packets have left each line for its gateway, or in search of it, beside those of
-/// connections.
-fn asked(scene: &Scene<'_>) -> Vec<u64> {
-    let ledger = scene.traffic.ledger();
-    let lines = scene.lab.topology().lines.iter().enumerate();
-    let of_line = |(line, described): (usize, &multiwan_lab::Line)| {
-        let seen = ledger.questions().chain(ledger.destinations());
-        let about = seen.filter(|&(by, to, _)| (by, to) == (line, described.gateway));
-        about.map(|(_, _, packets)| packets).sum()
-    };
-    lines.map(of_line).collect()
 }

@@ -19,7 +19,7 @@ pub(super) static DYNAMIC_ADDRESS: Clause = Clause {
     how_to: &["2.2"],
     promise: "When a provider gives a line another address, new connections leave with that, none \
         with the old one, and the other lines' connections do not notice.",
-    method: "Connections are opened by all lines. What a DHCP client does is done on the router: \
+    method: "Connections are opened by all lines, TCP, UDP and ICMP echo by turns. What a DHCP client does is done on the router: \
         the first line's address is taken away and one of another network put there, with a \
         default route in main by its gateway. Once new connections use the line again (in the time \
         that the contract gives), all ask once more: no packet may leave with the old address, and \
@@ -45,7 +45,7 @@ fn dynamic_address(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::set(cx)?;
     let mut own: Vec<Vec<Ipv4Addr>> = scene.own_addresses().into_iter().map(|a| vec![a]).collect();
     let old = own[MOVING][0];
-    let flows = scene.open(FLOWS)?;
+    let flows = scene.open_any(FLOWS)?;
     let by_moving =
         |scene: &Scene<'_>, flow: &FlowId| scene.traffic.ledger().line(*flow) == Some(MOVING);
     let (lost, others): (Vec<FlowId>, Vec<FlowId>) =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use multiwan_lab::traffic::{FlowId, Origin, Protocol};
+use multiwan_lab::traffic::{FlowId, Origin};
 
 use super::super::fits;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
@@ -48,12 +48,8 @@ pub(super) static MASQUERADE: Clause = Clause {
 fn translated(cx: &mut Context) -> Result<Judgement, Trouble> {
     const FLOWS: usize = 600;
     const ROUNDS: usize = 3;
-    const BY_TURNS: [Protocol; 3] = [Protocol::Tcp, Protocol::Udp, Protocol::Echo];
     let mut scene = Scene::set(cx)?;
-    let flows: Vec<FlowId> = (0..FLOWS)
-        .map(|number| scene.begin(BY_TURNS[number % BY_TURNS.len()]))
-        .collect();
-    scene.finish()?;
+    let flows = scene.open_any(FLOWS)?;
     let answered = |flow: &&FlowId| scene.traffic.flow(**flow).answered();
     let mut unanswered = FLOWS - flows.iter().filter(answered).count();
     for _ in 1..ROUNDS {

@@ -18,7 +18,7 @@ pub(super) static FLAP: Clause = Clause {
         a wrong line meanwhile.",
     method: "The first line's modem hangs twice, and in between or before or after it the line loses \
         its carrier; each time new connections avoid it, it is repaired, and they use it again. \
-        Connections of the other lines ask all the while: each exchange must be answered. Every \
+        Connections of the other lines, TCP, UDP and ICMP echo by turns, ask all the while: each exchange must be answered. Every \
         packet that leaves must have its line's address.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
@@ -37,7 +37,7 @@ fn flap(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut faults = [Fault::Silent, Fault::Carrier, Fault::Silent];
     faults.shuffle(&mut cx.rng);
     let mut scene = Scene::set(cx)?;
-    let mut steady = scene.open(FLOWS)?;
+    let mut steady = scene.open_any(FLOWS)?;
     steady.retain(|&flow| scene.traffic.ledger().line(flow) != Some(LINE));
     let mut unanswered = 0;
     for fault in faults {

@@ -22,7 +22,9 @@ pub(super) static NOT_UNPROBED: Clause = Clause {
         The first line's modem hangs until new connections avoid the line (where they never do, \
         whoever leaves this to the keepalive alone is not judged), and is repaired without a word of \
         its own. For as long as the contract gives for a line's return, none of the new \
-        connections may use it. Then its gateway is pinged once, and they must use it again.",
+        connections may use it. Then its gateway is pinged once, and they must use it again. Whose \
+        `apply` starts what asks for the gateways, and who has no `keepalive` beside that, is not \
+        judged.",
     needs: &[
         Need::Settings,
         Need::Sysctl("net/ipv4/fib_multipath_use_neigh"),
@@ -70,6 +72,20 @@ fn not_unprobed(cx: &mut Context) -> Result<Judgement, Trouble> {
         }
         avoided => avoided?,
     };
+    // Nothing uses the line, so the kernel by itself asks for nobody there.
+    let before = scene.asked_for_gateways()[LINE];
+    scene.pause(scene.cx.deadlines.reaction)?;
+    let asked = scene.asked_for_gateways()[LINE] > before;
+    if asked
+        && scene
+            .cx
+            .applier
+            .keepalive()?
+            .is_none(scene.cx.deadlines.reaction)?
+    {
+        let skipped = "something asks for the gateway though no keepalive was started";
+        return scene.verdict(Judgement::skipped(skipped));
+    }
     scene.repair(LINE)?;
     let long = scene.cx.deadlines.honoured;
     let unnoticed = scene.stream(long, Some(EVERY))?.flows;

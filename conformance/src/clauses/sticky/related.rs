@@ -1,5 +1,7 @@
 //! What belongs to a connection without being of it: ICMP errors, late packets, fragments.
 
+use std::net::Ipv4Addr;
+
 use multiwan_lab::Fault;
 use multiwan_lab::traffic::{FlowId, Outcome, Protocol, Refusal};
 
@@ -16,10 +18,12 @@ pub(in crate::clauses) static RELATED: Clause = Clause {
     kind: Kind::Behaviour,
     how_to: &["2.2"],
     promise: "ICMP errors about a connection find their way both ways, on its line.",
-    method: "100 connections, TCP and UDP by turns, have an answer. Then the Internet answers their \
-        next packets by ICMP errors instead, fragmentation needed (path MTU discovery, RFC 1191) \
-        and port unreachable: each client must get it. Each client says port unreachable about \
-        an answer: that must leave by its connection's line, with that line's address.",
+    method: "102 connections, TCP and UDP by turns, have an answer. About that the clients' side says \
+        port unreachable, or a router behind the client fragmentation needed or time exceeded: each \
+        error must leave by its connection's line, with that line's address. Then the Internet \
+        answers the next packets by ICMP errors instead: the server fragmentation needed (path MTU \
+        discovery, RFC 1191) to TCP and port unreachable to UDP, or a router on the way fragmentation \
+        needed or time exceeded (traceroute): each client must get it, from whom it is.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: fits::always,
@@ -28,40 +32,61 @@ pub(in crate::clauses) static RELATED: Clause = Clause {
 };
 
 fn related(cx: &mut Context) -> Result<Judgement, Trouble> {
-    const FLOWS: usize = 100;
-    let [too_big, unreachable] = [(4, 1400), (3, 0)].map(|(code, mtu)| Refusal { code, mtu });
+    const FLOWS: usize = 102;
     let mut scene = Scene::set(cx)?;
     let flows = scene.open(FLOWS)?;
     let unanswered = count_unanswered(&scene, &flows);
     let before = packets(&scene, &flows);
-    for &flow in &flows {
-        scene.traffic.complain(flow, unreachable);
+    let clients: Vec<Ipv4Addr> = scene.lab.topology().client_addresses().collect();
+    for (number, &flow) in flows.iter().enumerate() {
+        let hop = clients[number % clients.len()];
+        let complaint = error(number, hop, Refusal::PORT_UNREACHABLE);
+        scene.traffic.complain(flow, complaint);
     }
     scene.finish()?;
     let after = packets(&scene, &flows);
     let swallowed = before.iter().zip(&after).filter(|(b, a)| b >= a).count();
-    for &flow in &flows {
-        let refusal = match scene.traffic.flow(flow).protocol {
-            Protocol::Tcp => too_big,
-            Protocol::Udp | Protocol::Echo => unreachable,
+    let hop = scene.server();
+    let mut due = Vec::new();
+    for (number, &flow) in flows.iter().enumerate() {
+        let state = scene.traffic.flow(flow);
+        let of_the_server = match state.protocol {
+            Protocol::Tcp => TOO_BIG,
+            Protocol::Udp | Protocol::Echo => Refusal::PORT_UNREACHABLE,
         };
+        let refusal = error(number, hop, of_the_server);
+        due.push(Outcome::Refused {
+            from: refusal.hop.unwrap_or(*state.server.ip()),
+            kind: refusal.kind,
+            code: refusal.code,
+        });
         scene.traffic.refuse(flow, refusal);
     }
     scene.ask_in_vain(&flows)?;
-    let untold = |flow: &&FlowId| {
-        let flow = scene.traffic.flow(**flow);
-        !matches!(flow.outcome, Some(Outcome::Refused { from, .. }) if from == *flow.server.ip())
-    };
-    let untold = flows.iter().filter(untold).count();
+    let met = flows.iter().map(|&flow| scene.traffic.flow(flow).outcome);
+    let untold = met.zip(due).filter(|&(met, due)| met != Some(due)).count();
     let judgement = if unanswered + swallowed + untold > 0 {
         Judgement::failed(format!(
             "of {FLOWS} connections {unanswered} were not answered, {untold} clients did not get \
-             the server's ICMP error, and {swallowed} servers not the client's"
+             the ICMP error from the server or a router before it, and {swallowed} servers not the \
+             one from the client's side"
         ))
     } else {
         Moved::among(&scene, &flows).judgement()
     };
     scene.verdict(judgement.with("connections", FLOWS))
+}
+
+/// Of a link that carries less than Ethernet does.
+const TOO_BIG: Refusal = Refusal::too_big(1400);
+
+/// What a host says itself and what a router before it says, by turns, and alike of TCP and UDP.
+fn error(number: usize, hop: Ipv4Addr, by_host: Refusal) -> Refusal {
+    match number / 2 % 3 {
+        0 => by_host,
+        1 => TOO_BIG.by(hop),
+        _ => Refusal::TIME_EXCEEDED.by(hop),
+    }
 }
 
 fn packets(scene: &Scene<'_>, flows: &[FlowId]) -> Vec<u32> {

@@ -32,13 +32,54 @@ pub enum Protocol {
     Echo,
 }
 
-/// An ICMP error, destination unreachable (RFC 792).
+/// An ICMP error about a packet (RFC 792).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// 3 is port unreachable, 4 fragmentation needed, 13 administratively prohibited.
+    /// The router on the way that says so; none for the host that the packet is for.
+    pub hop: Option<Ipv4Addr>,
+    /// ICMP type: 3 is destination unreachable, 11 time exceeded.
+    pub kind: u8,
+    /// ICMP code: of type 3, 3 is port unreachable, 4 fragmentation needed, 13 administratively
+    /// prohibited; of type 11, 0 is in transit.
     pub code: u8,
-    /// With code 4, the largest packet that would pass, in bytes (RFC 1191).
+    /// With type 3 code 4, the largest packet that would pass, in bytes (RFC 1191).
     pub mtu: u16,
+}
+
+impl Refusal {
+    /// The host has no such port: type 3 code 3.
+    pub const PORT_UNREACHABLE: Self = Self {
+        hop: None,
+        kind: 3,
+        code: 3,
+        mtu: 0,
+    };
+
+    /// A packet has passed too many routers: type 11 code 0.
+    pub const TIME_EXCEEDED: Self = Self {
+        hop: None,
+        kind: 11,
+        code: 0,
+        mtu: 0,
+    };
+
+    /// No more than so many bytes pass, and the packet may not be taken apart: type 3 code 4.
+    pub const fn too_big(mtu: u16) -> Self {
+        Self {
+            hop: None,
+            kind: 3,
+            code: 4,
+            mtu,
+        }
+    }
+
+    /// The same from a router on the way.
+    pub const fn by(self, hop: Ipv4Addr) -> Self {
+        Self {
+            hop: Some(hop),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for Protocol {

@@ -51,7 +51,7 @@ fn what_a_refusal_quotes_is_read() {
     for protocol in [Protocol::Tcp, Protocol::Udp] {
         let mut burst = Burst::default();
         let hosts = (ends().destination, ends().source);
-        let refusal = Refusal { code: 4, mtu: 1400 };
+        let refusal = Refusal::too_big(1400);
         write_refusal(&mut burst, MACS, hosts, refusal, (protocol, ends()));
         let expected = Frame::IcmpError {
             from: hosts.0,

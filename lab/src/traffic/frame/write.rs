@@ -179,8 +179,8 @@ fn write_transport(segment: &mut [u8], ends: Ends, header: Header, payload: &[u8
     }
 }
 
-/// Appends an ICMP error from one host to another about a packet of these ends, which it quotes by
-/// its headers.
+/// Appends an ICMP error from one host, or a router before it, to another about a packet of these
+/// ends, which it quotes by its headers.
 pub(crate) fn write_refusal(
     burst: &mut Burst,
     macs: (Mac, Mac),
@@ -189,7 +189,7 @@ pub(crate) fn write_refusal(
     (protocol, quoted): (Protocol, Ends),
 ) {
     let ends = Ends {
-        source: from,
+        source: refusal.hop.unwrap_or(from),
         source_port: 0,
         destination: to,
         destination_port: 0,
@@ -219,7 +219,7 @@ pub(crate) fn write_refusal(
                     transport[4..6].copy_from_slice(&quoted.destination_port.to_be_bytes());
                 }
             }
-            finish_icmp(body, IcmpTypes::DestinationUnreachable, refusal.code);
+            finish_icmp(body, IcmpType(refusal.kind), refusal.code);
         },
     );
 }

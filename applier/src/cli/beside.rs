@@ -3,6 +3,9 @@
 use super::turn::Turn;
 use super::warn;
 use crate::absent::Absent;
+use crate::clashes::clashes;
+use crate::config::Config;
+use crate::kernel::Kernel;
 use crate::reconcile::{AbsentLan, Reconciled};
 use crate::runtime::{RunningKeepalive, running_keepalive};
 use crate::verdicts::Verdicts;
@@ -73,6 +76,15 @@ pub(super) fn say_consequences(done: &Reconciled, turn: &Turn) {
         ));
     }
     say_gone(&done.gone);
+}
+
+/// Says what others have in the kernel that gets in the way of what was done, as far as the kernel tells.
+pub(super) async fn say_clashes(kernel: &mut Kernel, config: &Config) {
+    let Ok(around) = kernel.surroundings().await else {
+        return;
+    };
+    let clashes = clashes(config, &around).into_iter();
+    clashes.filter(|clash| !clash.is_harmless()).for_each(warn);
 }
 
 /// Says which routes of others went with an address.

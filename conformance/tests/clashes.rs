@@ -14,7 +14,7 @@ const IN_THE_WAY: [(&[&str], &str, &str); 5] = [
     (
         &["route add unreachable default metric 4294967295"],
         "main has an `unreachable default`, and no line",
-        "unreachable",
+        "No route to host",
     ),
     (
         &["route add blackhole default metric 9999"],

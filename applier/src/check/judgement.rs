@@ -5,10 +5,12 @@ use super::facts::{Facts, other};
 use super::{Feature, Finding, Level};
 use crate::clashes::clashes;
 use crate::config::{Config, Established, Line, Spread};
-use crate::difference::Unfeasible;
+use crate::difference::{Unfeasible, difference};
+use crate::kept::Undescribed;
 use crate::resolve::{Lack, Resolved, resolve};
 use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
 use crate::status::is_applied;
+use crate::verdicts::Verdicts;
 
 const NET_ADMIN: &str = "run it as root, or with CAP_NET_ADMIN in this network namespace";
 const NET_RAW: &str = "the keepalive's probes are frames; run it as root, or with CAP_NET_RAW in this network \
@@ -26,6 +28,7 @@ pub fn findings(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
         findings.extend(interfaces(config, facts));
         findings.extend(behind_lans(config, facts));
         findings.extend(lines(&now, facts));
+        findings.extend(undescribed(&now, facts));
         findings.extend(source_validation(config, facts));
         findings.extend(ipv6(config, facts));
         findings.extend(others(&now.config, facts));
@@ -251,6 +254,22 @@ fn has(line: &Line) -> String {
         Some(gateway) => format!("has {address} by gateway {gateway} now"),
         None => format!("has {address} now, and no gateway: all goes to the other end"),
     }
+}
+
+/// Addresses that `apply` takes away.
+fn undescribed(now: &Resolved, facts: &Facts) -> Vec<Finding> {
+    let wanted = now.desired(&now.verdicts(&Verdicts::default()));
+    let changes = difference(&facts.state, &wanted);
+    let taken = Undescribed::taken(&changes, &now.config, &facts.put).into_iter();
+    taken
+        .map(|address| {
+            Finding::new(
+                Level::Warning,
+                address.place(),
+                format!("`apply` takes it away: {address}"),
+            )
+        })
+        .collect()
 }
 
 /// Neighbour timers that follow the keepalive's are the kernel's own safety net.

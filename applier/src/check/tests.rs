@@ -278,6 +278,24 @@ fn a_line_without_carrier() {
 }
 
 #[test]
+fn addresses_that_go() {
+    let mut facts = all_there();
+    let extra = Address::new("eth1", "198.51.100.77/24".parse().unwrap());
+    facts.state.addresses.insert(extra.clone());
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Warning,
+        "198.51.100.77/24 on eth1",
+        "`apply` takes it away: the card of a line has its described address alone; if this one is somebody \
+         else's, write keep = [\"198.51.100.77/32\"]",
+    );
+    let kept = TWO_LINES.replacen("\"eth1\"", "\"eth1\"\nkeep = [\"198.51.100.77\"]", 1);
+    assert_eq!(found(&kept, &facts), []);
+    facts.put = [extra].into();
+    assert_eq!(found(TWO_LINES, &facts), []);
+}
+
+#[test]
 fn rules_of_others() {
     let mut facts = all_there();
     let rule = ForeignRule {

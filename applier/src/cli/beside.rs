@@ -67,12 +67,18 @@ impl Beside {
 }
 
 /// Says what became of it that nobody asked for: that `down` will not know what was there before, where
-/// that was not said already, and which routes of others are gone.
+/// that was not said already, which addresses and which routes of others are gone.
 pub(super) fn say_consequences(done: &Reconciled, turn: &Turn) {
     if let (Some(why), false) = (&done.unremembered, turn.has_told_of_the_record()) {
         warn(format_args!(
             "what was there before cannot be remembered: {why}; `down` will leave settings, addresses and \
              links as they are"
+        ));
+    }
+    for address in &done.taken {
+        warn(format_args!(
+            "{} was taken away: {address}",
+            address.place()
         ));
     }
     say_gone(&done.gone);

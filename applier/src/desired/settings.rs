@@ -54,6 +54,11 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
         ] {
             settings.insert(Setting::Device(interface(), setting), 1);
         }
+        if !line.keep.is_empty() {
+            // Others take their addresses away as they like, and those of the same network would go along.
+            let stay = DeviceSetting::PromoteSecondaries;
+            settings.insert(Setting::Device(interface(), stay), 1);
+        }
         if shares_network(config, line) {
             for (setting, value) in ARP_OF_OWN_ADDRESS {
                 settings.insert(Setting::Device(interface(), setting), value);

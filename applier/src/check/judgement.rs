@@ -5,6 +5,7 @@ use super::facts::{Facts, other};
 use super::{Feature, Finding, Level};
 use crate::clashes::clashes;
 use crate::config::{Config, Established, Line, Spread};
+use crate::desired::network_shared_with;
 use crate::difference::{Unfeasible, difference};
 use crate::kept::Undescribed;
 use crate::resolve::{Lack, Resolved, resolve};
@@ -29,7 +30,7 @@ pub fn findings(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
         findings.extend(behind_lans(config, facts));
         findings.extend(lines(&now, facts));
         findings.extend(undescribed(&now, facts));
-        findings.extend(source_validation(config, facts));
+        findings.extend(source_validation(&now.config, facts));
         findings.extend(ipv6(config, facts));
         findings.extend(others(&now.config, facts));
     }
@@ -298,8 +299,8 @@ fn timers(line: &Line, facts: &Facts) -> Option<Finding> {
     })
 }
 
-/// Strict source validation asks the routing tables for the way back, and does not find it without
-/// the mark.
+/// Strict source validation asks the routing tables for the way back: it does not find it without the
+/// mark, and where two cards are in one network it finds that of one of them alone.
 fn source_validation(config: &Config, facts: &Facts) -> Vec<Finding> {
     let all = |path| facts.others.get(path).copied().unwrap_or(0);
     let of = |line: &Line, setting| {
@@ -313,7 +314,19 @@ fn source_validation(config: &Config, facts: &Facts) -> Vec<Finding> {
             of(line, DeviceSetting::SrcValidMark)? != 0 || all(other::SRC_VALID_MARK_ALL) != 0;
         let what = format!("source validation on {}", line.interface);
         let strict = filter == u64::from(STRICT);
-        Some(if strict && !marked && is_applied(&facts.state) {
+        let beside = network_shared_with(config, line).filter(|_| strict);
+        Some(if let Some(other) = beside {
+            let (card, beside) = (&line.interface, &other.interface);
+            Finding::new(
+                Level::Warning,
+                what,
+                format!(
+                    "rp_filter is strict, and {beside} is in the same network: main leads there by one of the \
+                     cards, and what a gateway there sends to the other, ARP too, is dropped; set \
+                     net.ipv4.conf.{card}.rp_filter=2 (loose)"
+                ),
+            )
+        } else if strict && !marked && is_applied(&facts.state) {
             Finding::new(
                 Level::Warning,
                 what,

@@ -187,7 +187,9 @@ fn line() -> impl Strategy<Value = Line> {
             }
             if rest == 3 {
                 let at = NAMES.iter().position(|one| *one == name).unwrap_or(0);
-                more.push(format!("keep = [\"172.31.{at}.9/24\", \"172.31.{at}.128/25\"]"));
+                more.push(format!(
+                    "keep = [\"172.31.{at}.9/24\", \"172.31.{at}.128/25\"]"
+                ));
             }
             Line {
                 name,

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_lab::sandbox;
-use stage::{Stage, run};
+use stage::{Stage, Watched, run};
 
 /// Each route, and whether the kernel takes it without the first line's address.
 const ROUTES: [(&str, bool); 5] = [
@@ -30,12 +30,9 @@ const BEYOND: &str = "10.5.0.0/16 via 10.3.0.1 dev eth1 onlink table 77";
 #[test]
 fn what_goes_with_a_line_s_address_is_put_back_or_named() {
     with_routes(|stage| {
-        let toml = TWO_LINES.toml;
-        let first = toml.find("[[line]]").unwrap();
-        let second = toml.rfind("[[line]]").unwrap();
         let folder = tempfile::tempdir_in("/run").unwrap();
         let one = folder.path().join("one.toml");
-        fs::write(&one, format!("{}{}", &toml[..first], &toml[second..])).unwrap();
+        fs::write(&one, without_the_first_line()).unwrap();
         let output = stage.multiwan_with("apply", &one).output().unwrap();
         for (route, takes) in ROUTES {
             is_there_or_named(&output, route, takes);
@@ -44,6 +41,27 @@ fn what_goes_with_a_line_s_address_is_put_back_or_named() {
         // Once.
         let again = stage.multiwan_with("apply", &one).output().unwrap();
         assert_eq!(told(&again), "");
+    });
+}
+
+/// A keepalive that reads its configuration again says so too.
+#[test]
+fn what_goes_with_a_line_at_a_reload_is_in_the_log() {
+    with_routes(|stage| {
+        let folder = tempfile::tempdir_in("/run").unwrap();
+        let file = folder.path().join("lines.toml");
+        fs::write(&file, TWO_LINES.toml).unwrap();
+        let mut command = stage.multiwan_with("run", &file);
+        command.env("RUST_LOG", "multiwan=debug");
+        let mut keepalive = Watched::begin(command);
+        keepalive.hears("looked at the kernel");
+        fs::write(&file, without_the_first_line()).unwrap();
+        let pid = keepalive.pid().to_string();
+        run(Command::new("kill").args(["-HUP", &pid]));
+        let said = keepalive.hears(&format!("route=\"{}\"", ROUTES[0].0));
+        assert!(said.contains("a route went with an address"), "{said}");
+        keepalive.hears("looked at the kernel changed=true");
+        assert!(there().contains("10.3.0.0/16"), "{}", there());
     });
 }
 
@@ -87,6 +105,13 @@ fn is_there_or_named(output: &Output, route: &str, expected: bool) {
     assert_eq!(is_there, expected, "{route}: {there}");
     let named = format!("warning: the route {route} went with an address");
     assert_eq!(told(output).contains(&named), !expected, "{}", told(output));
+}
+
+fn without_the_first_line() -> String {
+    let toml = TWO_LINES.toml;
+    let first = toml.find("[[line]]").unwrap();
+    let second = toml.rfind("[[line]]").unwrap();
+    format!("{}{}", &toml[..first], &toml[second..])
 }
 
 fn there() -> String {

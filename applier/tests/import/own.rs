@@ -125,6 +125,12 @@ fn other_numbers_and_several_lans() {
         assert_eq!(found.lines, described.lines, "{}", imported.text);
         assert_eq!(found.lans, described.lans, "{}", imported.text);
         assert_eq!(found.kernel, described.kernel, "{}", imported.text);
+        let said = imported.doubts.join("\n");
+        let unrouted = "10.5.0.0/16 is translated, and main leads there by no LAN's card";
+        assert!(
+            said.contains(unrouted) && !said.contains("10.8.0.0/16"),
+            "{said}"
+        );
 
         // With the names their numbers are forgotten, unless they are written.
         Record::open().unwrap().forget().unwrap();

@@ -1,5 +1,6 @@
 //! What is behind the router, and what of it must use one line.
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::nft::{Statement, Test, Verdict};
 
 use super::super::findings::{Found, Lan, Pin};
@@ -49,33 +50,46 @@ impl Own<'_> {
     /// What else is translated is behind the LAN whose card main leads there by, else behind the first:
     /// behind which one is of no matter for what is done with it.
     fn behind(&self, lans: &mut [Lan]) {
-        for rule in self.rules_in(TRANSLATES) {
-            let sources = rule.statements.iter().filter_map(|one| match one {
-                Statement::Source(Test::Is, network) => Some(*network),
-                _ => None,
-            });
-            for network in sources {
-                if lans
-                    .iter()
-                    .any(|lan| lan.inside().any(|its| its == network))
-                {
-                    continue;
-                }
-                let leads = |lan: &Lan| {
-                    let mut behind = self.router.behind.iter();
-                    behind.any(|behind| {
-                        let overlaps =
-                            behind.network.contains(&network) || network.contains(&behind.network);
-                        let own = behind.network == lan.address.value.trunc();
-                        behind.interface == lan.interface && overlaps && !own
-                    })
-                };
-                let at = lans.iter().position(leads).unwrap_or(0);
-                if let Some(lan) = lans.get_mut(at) {
-                    lan.networks.push(network);
-                }
+        let translating = self.rules_in(TRANSLATES);
+        let statements = translating.iter().flat_map(|rule| &rule.statements);
+        for statement in statements {
+            let Statement::Source(Test::Is, network) = *statement else {
+                continue;
+            };
+            if lans.iter().flat_map(Lan::inside).any(|its| its == network) {
+                continue;
+            }
+            let at = lans.iter().position(|lan| self.leads(lan, network));
+            if let Some(lan) = lans.get_mut(at.unwrap_or(0)) {
+                lan.networks.push(network);
             }
         }
+    }
+
+    /// Networks that were put behind the first LAN for want of a better.
+    pub(super) fn unrouted(&self, lans: &[Lan]) -> Vec<String> {
+        let behind = lans
+            .iter()
+            .flat_map(|lan| lan.networks.iter().map(move |network| (lan, *network)));
+        behind
+            .filter(|(lan, network)| !self.leads(lan, *network))
+            .map(|(lan, network)| {
+                format!(
+                    "{network} is translated, and main leads there by no LAN's card; it is written \
+                     behind {}",
+                    lan.interface
+                )
+            })
+            .collect()
+    }
+
+    /// Whether main leads to it, or to some of it, by the LAN's card, but for the LAN's own network.
+    fn leads(&self, lan: &Lan, network: Ipv4Net) -> bool {
+        let own = lan.address.value.trunc();
+        self.router.behind.iter().any(|behind| {
+            let overlaps = behind.network.contains(&network) || network.contains(&behind.network);
+            behind.interface == lan.interface && behind.network != own && overlaps
+        })
     }
 
     pub(super) fn is_a_line_s(&self, interface: &str) -> bool {

@@ -61,6 +61,7 @@ pub(super) fn findings(router: &Router, firewall: &nft::Table) -> Option<Finding
         findings.doubts.push(doubt.to_owned());
     }
     findings.doubts.extend(own.no_lines());
+    findings.doubts.extend(own.unrouted(&findings.lans));
     findings.doubts.extend(own.untold());
     findings.kernel = Some(own.kernel);
     Some(findings)

@@ -1,6 +1,8 @@
 //! What others have in the kernel that gets in the way of what multiwan puts there, or never comes
 //! to its turn beside it. Nothing of it is touched: it is named.
 
+mod main_table;
+
 use std::fmt;
 
 use ipnet::Ipv4Net;
@@ -9,12 +11,15 @@ use multiwan_kernel::nft::Mark;
 use crate::config::{Config, Kernel};
 use crate::state::TABLE_MAIN;
 
+pub(crate) use main_table::is_wide;
+
 /// What others have in the kernel, as far as several lines could meet it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Surroundings {
     /// Routing policy rules of others, without the kernel's own three.
     pub rules: Vec<ForeignRule>,
-    /// Routes: default routes in main, and all that are in other tables.
+    /// Routes: those in main that take everything or a large part of it, and all that are in other
+    /// tables.
     pub routes: Vec<ForeignRoute>,
     /// Whether rules of multiwan's are there: the default routes in its tables are its own then.
     pub applied: bool,
@@ -63,8 +68,47 @@ pub enum Action {
 pub struct ForeignRoute {
     /// The table it is in.
     pub table: u32,
-    /// Where it leads to.
+    /// What it is for.
     pub to: Ipv4Net,
+    /// Of those to the same the one with the smallest is used.
+    pub metric: u32,
+    /// What becomes of what it is for.
+    pub answer: Answer,
+}
+
+impl ForeignRoute {
+    /// One that leads there, of metric 0.
+    pub fn new(table: u32, to: Ipv4Net) -> Self {
+        Self {
+            table,
+            to,
+            metric: 0,
+            answer: Answer::Leads,
+        }
+    }
+}
+
+/// What a route does with a packet, by its type (`RTN_UNICAST` and so on, `linux/rtnetlink.h`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It leads somewhere.
+    Leads,
+    /// It is refused, and that is said by ICMP.
+    Unreachable,
+    /// It is dropped.
+    Blackhole,
+    /// It is refused as forbidden.
+    Prohibit,
+    /// The table is left, and the next rule asked.
+    Throw,
+}
+
+impl Answer {
+    /// Whether a lookup ends with an error: that no rule suppresses, however short the prefix
+    /// (`fib_rules_lookup` in `net/core/fib_rules.c`).
+    pub fn refuses(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Blackhole | Self::Prohibit)
+    }
 }
 
 /// A chain of nftables, of a table that is not multiwan's, that changes marks.
@@ -93,7 +137,18 @@ pub enum Clash {
     RouteInOurTable(ForeignRoute),
     /// A default route in a table that will be multiwan's.
     DefaultInOurTable(u32),
-    /// A default route in main.
+    /// A default route in main that refuses; whether another one there comes before it.
+    MainRefuses {
+        /// How.
+        answer: Answer,
+        /// Whether it is what is left when the others are gone.
+        last: bool,
+    },
+    /// Routes in main that are no defaults and take a large part of the Internet.
+    MainTakes(Vec<Ipv4Net>),
+    /// A rule before multiwan's that looks up main with its default routes.
+    MainAskedBefore(ForeignRule),
+    /// A default route in main, which does nothing.
     DefaultInMain,
     /// A table of nftables of which is not known whether it changes marks.
     NotUnderstood(String, u32),
@@ -133,19 +188,18 @@ pub fn clashes(config: &Config, around: &Surroundings) -> Vec<Clash> {
         .collect();
     taken.sort_unstable();
     taken.dedup();
-    let default = around
-        .routes
-        .iter()
-        .any(|route| route.table == TABLE_MAIN && route.to.prefix_len() == 0);
     let unread = around
         .unread
         .iter()
         .map(|table| Clash::NotUnderstood(table.clone(), kernel.mark_mask));
-    rules
+    let main = main_table::clashes(kernel, around).into_iter();
+    let (harmless, main): (Vec<_>, Vec<_>) = main.partition(Clash::is_harmless);
+    main.into_iter()
+        .chain(rules)
         .chain(marks)
         .chain(routes)
         .chain(taken.into_iter().map(Clash::DefaultInOurTable))
-        .chain(default.then_some(Clash::DefaultInMain))
+        .chain(harmless)
         .chain(unread)
         .collect()
 }
@@ -277,6 +331,41 @@ impl fmt::Display for Clash {
                 "table {table} has a default route already, which `apply` replaces and `down` \
                  restores; if somebody else needs it, choose other tables under [kernel]"
             ),
+            Self::MainRefuses { answer, last } => {
+                let (article, name) = match answer {
+                    Answer::Blackhole => ("a", "blackhole"),
+                    Answer::Prohibit => ("a", "prohibit"),
+                    _ => ("an", "unreachable"),
+                };
+                let when = if *last {
+                    " once main's other default route is gone or its device has no carrier"
+                } else {
+                    ""
+                };
+                write!(
+                    f,
+                    "main has {article} `{name} default`, and no line is used{when}: multiwan's rule for main \
+                     passes over default routes that lead somewhere, not over one that refuses; remove it, \
+                     multiwan's last table ends with `unreachable` by itself"
+                )
+            }
+            Self::MainTakes(networks) => {
+                let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "main has routes to {}, as VPNs put there in place of a default route, over which \
+                     multiwan's rule for main would pass: what they are for uses no line; have the VPN put a \
+                     default route there, or routes to its own networks alone",
+                    networks.join(" and ")
+                )
+            }
+            Self::MainAskedBefore(rule) => write!(
+                f,
+                "the rule `{rule}`{} is asked before multiwan's, and main has routes for everything: what it \
+                 matches is neither spread nor kept from a dead line; give it suppress_prefixlength 0, or \
+                 remove it",
+                whose(rule)
+            ),
             Self::DefaultInMain => f.write_str(
                 "main has a default route, as DHCP clients put there; it does no harm, since \
                  multiwan's rule for main passes over it",
@@ -302,7 +391,7 @@ mod tests {
         clashes.iter().map(ToString::to_string).collect()
     }
 
-    fn rule(priority: u32, table: u32) -> ForeignRule {
+    pub(super) fn rule(priority: u32, table: u32) -> ForeignRule {
         ForeignRule {
             priority,
             action: Action::Lookup {
@@ -314,7 +403,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn says(around: &Surroundings, expected: &[&str]) {
+    pub(super) fn says(around: &Surroundings, expected: &[&str]) {
         let found = found(around);
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for (found, expected) in found.iter().zip(expected) {
@@ -333,10 +422,7 @@ mod tests {
 
     #[test]
     fn a_default_route_where_multiwan_will_have_its_own_is_named_until_it_has() {
-        let route = |table| ForeignRoute {
-            table,
-            to: Ipv4Net::default(),
-        };
+        let route = |table| ForeignRoute::new(table, Ipv4Net::default());
         let mut around = Surroundings {
             routes: vec![route(100), route(201), route(222)],
             ..Surroundings::default()
@@ -435,10 +521,7 @@ mod tests {
 
     #[test]
     fn routes_in_multiwan_s_tables_and_a_default_in_main() {
-        let route = |table, to: &str| ForeignRoute {
-            table,
-            to: to.parse().unwrap(),
-        };
+        let route = |table, to: &str| ForeignRoute::new(table, to.parse().unwrap());
         let around = Surroundings {
             routes: vec![
                 route(201, "10.0.0.0/8"),

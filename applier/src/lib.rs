@@ -12,6 +12,7 @@ pub mod down;
 pub mod error;
 pub mod import;
 pub mod keepalive;
+pub mod kept;
 pub mod kernel;
 pub mod reconcile;
 pub mod record;

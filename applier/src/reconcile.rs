@@ -8,6 +8,7 @@ use crate::difference::{
     Changes, Remembered, Step, Unfeasible, difference, difference_within, feasible,
 };
 use crate::error::Error;
+use crate::kept::Undescribed;
 use crate::kernel::{Alongside, Kernel};
 use crate::record::{Content, Record, RecordError};
 use crate::resolve::{Resolved, resolve};
@@ -26,6 +27,8 @@ pub struct Reconciled {
     pub unremembered: Option<RecordError>,
     /// Routes of others that went with an address, and that the kernel does not take back, as `ip route` shows them.
     pub gone: Vec<String>,
+    /// Addresses that nobody has described, and that were taken away.
+    pub taken: Vec<Undescribed>,
 }
 
 /// What becomes of LANs whose interfaces are not there. Lines without theirs are left out in any case.
@@ -161,6 +164,7 @@ async fn make(
         };
     }
     planned.unremembered = unremembered;
+    planned.taken = Undescribed::taken(&planned.changes, config, &known.addresses);
     done.map(|()| planned)
 }
 
@@ -221,9 +225,10 @@ fn left_over(config: &Config, found: &State, content: &Content) -> BTreeSet<Addr
         let dynamic = |line: &Line| line.dynamic && line.interface == address.interface;
         config.lines.iter().any(dynamic) && !others_there(&address.interface)
     };
+    let others = |address: &Address| config.lines.iter().any(|line| line.keeps(address));
     let addresses = content.addresses.iter();
     addresses
-        .filter(|address| !kept(address))
+        .filter(|address| !kept(address) && !others(address))
         .cloned()
         .collect()
 }

@@ -1,7 +1,7 @@
 //! From the described configuration and what a kernel holds to what each line has now: the
 //! addresses and gateways that a DHCP client or PPP has put on the interfaces of dynamic lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 
 use crate::config::{Config, Lan, Line};
 use crate::desired::{Mtus, desired_with};
+use crate::kept::kept;
 use crate::state::{Address, Hop, Route, State, TABLE_MAIN, Target};
 use crate::verdicts::{Verdict, Verdicts};
 
@@ -23,6 +24,8 @@ pub struct Resolved {
     pub lacking: BTreeMap<String, Lack>,
     /// How long a packet each line's interface takes.
     pub mtus: Mtus,
+    /// Addresses of others on the lines' interfaces that stay there.
+    pub kept: BTreeSet<Address>,
 }
 
 /// What keeps a line from being used.
@@ -49,7 +52,9 @@ impl fmt::Display for Lack {
 impl Resolved {
     /// What a kernel should hold with that, while the lines fare so.
     pub fn desired(&self, verdicts: &Verdicts) -> State {
-        desired_with(&self.config, verdicts, &self.mtus)
+        let mut desired = desired_with(&self.config, verdicts, &self.mtus);
+        desired.addresses.extend(self.kept.iter().cloned());
+        desired
     }
 
     /// The verdicts, with lines that lack something dead.
@@ -68,6 +73,7 @@ pub fn resolve(config: &Config, found: &State) -> Resolved {
         config: config.clone(),
         lacking: BTreeMap::new(),
         mtus: mtus(config, found),
+        kept: kept(config, found),
     };
     for line in &mut resolved.config.lines {
         let lack = if line.dynamic {
@@ -101,7 +107,9 @@ fn last_address(config: &Config, line: &Line, found: &State) -> Option<Ipv4Addr>
         .iter()
         .filter(|rule| rule.is_ours() && rule.priority == table && rule.table == table);
     let hosts = of_line.filter_map(|rule| rule.from.filter(|from| from.prefix_len() == 32));
-    hosts.map(|host| host.addr()).next()
+    let kept = |host: &Ipv4Net| line.keep.contains(host);
+    let mut own = hosts.filter(|host| !kept(host));
+    own.next().map(|host| host.addr())
 }
 
 /// Of several addresses the one that the found route names, else the first in the gateway's
@@ -158,12 +166,12 @@ fn gateway(line: &mut Line, last: Option<Ipv4Addr>, table: u32, found: &State) -
     gateway.is_none().then_some(Lack::Gateway)
 }
 
-/// The networks of the interface's addresses, in the kernel's order.
+/// The networks of the interface's addresses but for others', in the kernel's order.
 fn held(line: &Line, found: &State) -> Vec<Ipv4Net> {
     let mut held: Vec<&Address> = found
         .addresses
         .iter()
-        .filter(|address| address.interface == line.interface)
+        .filter(|address| address.interface == line.interface && !line.keeps(address))
         .collect();
     held.sort_by_key(|address| address.rank);
     held.into_iter().map(|address| address.address).collect()

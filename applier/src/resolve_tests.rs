@@ -3,6 +3,7 @@
 use super::*;
 use crate::desired::desired;
 use crate::difference::difference;
+use crate::kept::Undescribed;
 use crate::state::{Link, Rule};
 
 const DYNAMIC: &str = include_str!("../../fixtures/configs/dynamic.toml");
@@ -235,4 +236,82 @@ fn another_address_moves_that_line_only_and_ends_what_had_the_old_one() {
             "ip rule del prio 201 from 100.64.1.2/32 table 201 protocol 222",
         ]
     );
+}
+
+const TWO_LINES: &str = include_str!("../../fixtures/configs/two-lines.toml");
+
+/// The usual two lines, of which the first keeps this.
+fn keeping(keep: &str) -> Config {
+    let key = format!("\"eth1\"\nkeep = [{keep}]");
+    let text = TWO_LINES.replacen("\"eth1\"", &key, 1);
+    Config::parse(&text, "test.toml").unwrap()
+}
+
+#[test]
+fn what_others_have_on_a_line_s_card_stays_where_it_is_described() {
+    let config = keeping("\"198.51.100.200\", \"192.168.100.0/24\"");
+    let found = leased(
+        &[
+            ("eth1", "198.51.100.2/24"),
+            ("eth1", "198.51.100.77/24"),
+            ("eth1", "198.51.100.200/32"),
+            ("eth1", "192.168.100.2/24"),
+            ("eth2", "192.168.100.3/24"),
+        ],
+        &[],
+    );
+    let wanted = resolve(&config, &found).desired(&Verdicts::default());
+    let changes = difference(&found, &wanted);
+    let taken = Undescribed::taken(&changes, &config, &BTreeSet::new());
+    let places: Vec<String> = taken.iter().map(Undescribed::place).collect();
+    assert_eq!(
+        places,
+        ["198.51.100.77/24 on eth1", "192.168.100.3/24 on eth2"]
+    );
+    assert!(
+        taken[0]
+            .to_string()
+            .contains("keep = [\"198.51.100.77/32\"]")
+    );
+    // What multiwan had put there is nobody else's.
+    let put = found.addresses.clone();
+    assert_eq!(Undescribed::taken(&changes, &config, &put), []);
+}
+
+#[test]
+fn what_has_a_kept_address_leaves_by_that_line() {
+    let rules = |keep| -> Vec<String> {
+        let config = keeping(keep);
+        let rules = desired(&config, &Verdicts::default()).rules.into_iter();
+        rules
+            .filter(|rule| rule.table == 201)
+            .filter_map(|rule| Some(rule.from?.to_string()))
+            .collect()
+    };
+    assert_eq!(
+        rules("\"192.168.100.2/24\", \"10.0.0.0/24\""),
+        ["198.51.100.0/24", "192.168.100.2/32", "10.0.0.0/24"]
+    );
+    // The line's network is asked for once.
+    assert_eq!(rules("\"198.51.100.200\""), ["198.51.100.0/24"]);
+    assert_eq!(rules("\"198.51.100.0/24\""), ["198.51.100.0/24"]);
+}
+
+#[test]
+fn a_kept_address_is_not_a_dynamic_line_s() {
+    let text = DYNAMIC.replacen("\"eth1\"", "\"eth1\"\nkeep = [\"192.168.100.2/24\"]", 1);
+    let config = Config::parse(&text, "dynamic.toml").unwrap();
+    let mut found = leased(
+        &[("eth1", "192.168.100.2/24"), ("eth2", "100.64.2.2/24")],
+        &[("eth2", "100.64.2.1")],
+    );
+    let line = |found: &State| resolve(&config, found).config.lines[0].address;
+    assert_eq!(line(&found), None);
+    // Nor was it when there was one.
+    let of = |from: &str| Rule {
+        from: from.parse().ok(),
+        ..Rule::new(201, 201)
+    };
+    found.rules = vec![of("192.168.100.2/32"), of("100.64.1.2/32")];
+    assert_eq!(line(&found), "100.64.1.2/32".parse().ok());
 }

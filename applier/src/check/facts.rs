@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use crate::clashes::Surroundings;
 use crate::kernel::Device;
 use crate::runtime::RunningKeepalive;
-use crate::state::{Behind, State};
+use crate::state::{Address, Behind, State};
 
 use super::Feature;
 
@@ -23,6 +23,8 @@ pub struct Facts {
     pub forbidden: bool,
     /// What the kernel holds, nftables left out.
     pub state: State,
+    /// Addresses that multiwan has put there.
+    pub put: BTreeSet<Address>,
     /// What main leads to by each interface.
     pub behind: Vec<Behind>,
     /// All interfaces.

@@ -5,10 +5,13 @@ use super::facts::{Facts, other};
 use super::{Feature, Finding, Level};
 use crate::clashes::clashes;
 use crate::config::{Config, Established, Line, Spread};
-use crate::difference::Unfeasible;
+use crate::desired::network_shared_with;
+use crate::difference::{Unfeasible, difference};
+use crate::kept::Undescribed;
 use crate::resolve::{Lack, Resolved, resolve};
 use crate::state::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};
 use crate::status::is_applied;
+use crate::verdicts::Verdicts;
 
 const NET_ADMIN: &str = "run it as root, or with CAP_NET_ADMIN in this network namespace";
 const NET_RAW: &str = "the keepalive's probes are frames; run it as root, or with CAP_NET_RAW in this network \
@@ -26,7 +29,8 @@ pub fn findings(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
         findings.extend(interfaces(config, facts));
         findings.extend(behind_lans(config, facts));
         findings.extend(lines(&now, facts));
-        findings.extend(source_validation(config, facts));
+        findings.extend(undescribed(&now, facts));
+        findings.extend(source_validation(&now.config, facts));
         findings.extend(ipv6(config, facts));
         findings.extend(others(&now.config, facts));
     }
@@ -253,6 +257,22 @@ fn has(line: &Line) -> String {
     }
 }
 
+/// Addresses that `apply` takes away.
+fn undescribed(now: &Resolved, facts: &Facts) -> Vec<Finding> {
+    let wanted = now.desired(&now.verdicts(&Verdicts::default()));
+    let changes = difference(&facts.state, &wanted);
+    let taken = Undescribed::taken(&changes, &now.config, &facts.put).into_iter();
+    taken
+        .map(|address| {
+            Finding::new(
+                Level::Warning,
+                address.place(),
+                format!("`apply` takes it away: {address}"),
+            )
+        })
+        .collect()
+}
+
 /// Neighbour timers that follow the keepalive's are the kernel's own safety net.
 fn timers(line: &Line, facts: &Facts) -> Option<Finding> {
     facts.devices.get(&line.interface)?;
@@ -279,8 +299,8 @@ fn timers(line: &Line, facts: &Facts) -> Option<Finding> {
     })
 }
 
-/// Strict source validation asks the routing tables for the way back, and does not find it without
-/// the mark.
+/// Strict source validation asks the routing tables for the way back: it does not find it without the
+/// mark, and where two cards are in one network it finds that of one of them alone.
 fn source_validation(config: &Config, facts: &Facts) -> Vec<Finding> {
     let all = |path| facts.others.get(path).copied().unwrap_or(0);
     let of = |line: &Line, setting| {
@@ -294,7 +314,19 @@ fn source_validation(config: &Config, facts: &Facts) -> Vec<Finding> {
             of(line, DeviceSetting::SrcValidMark)? != 0 || all(other::SRC_VALID_MARK_ALL) != 0;
         let what = format!("source validation on {}", line.interface);
         let strict = filter == u64::from(STRICT);
-        Some(if strict && !marked && is_applied(&facts.state) {
+        let beside = network_shared_with(config, line).filter(|_| strict);
+        Some(if let Some(other) = beside {
+            let (card, beside) = (&line.interface, &other.interface);
+            Finding::new(
+                Level::Warning,
+                what,
+                format!(
+                    "rp_filter is strict, and {beside} is in the same network: main leads there by one of the \
+                     cards, and what a gateway there sends to the other, ARP too, is dropped; set \
+                     net.ipv4.conf.{card}.rp_filter=2 (loose)"
+                ),
+            )
+        } else if strict && !marked && is_applied(&facts.state) {
             Finding::new(
                 Level::Warning,
                 what,

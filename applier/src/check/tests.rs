@@ -229,6 +229,31 @@ fn strict_source_validation_without_the_mark() {
 }
 
 #[test]
+fn strict_source_validation_on_two_cards_in_one_network() {
+    let text = TWO_LINES
+        .replace("203.0.113.2/24", "198.51.100.3/24")
+        .replace("203.0.113.1", "198.51.100.1");
+    let mut facts = all_there();
+    facts.put.clone_from(&facts.state.addresses);
+    let expected = [("eth1", "eth2"), ("eth2", "eth1")].map(|(card, beside)| {
+        format!(
+            "warning  source validation on {card}: rp_filter is strict, and {beside} is in the same network"
+        )
+    });
+    let said = found(&text, &facts);
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.to_string().starts_with(&expected), "{said}");
+    }
+    assert!(said[1].says.contains("net.ipv4.conf.eth2.rp_filter=2"));
+    let loose = Setting::Device("eth2".into(), DeviceSetting::RpFilter);
+    facts.state.settings.insert(loose, 2);
+    assert_eq!(found(&text, &facts).len(), 1);
+    facts.others.insert(other::RP_FILTER_ALL, 2);
+    assert_eq!(found(&text, &facts), []);
+}
+
+#[test]
 fn ipv6_passes_by() {
     let mut facts = all_there();
     let address = "2001:db8::2".parse().unwrap();
@@ -275,6 +300,24 @@ fn a_line_without_carrier() {
     facts.devices.get_mut("eth1").unwrap().carrier = false;
     let found = found(TWO_LINES, &facts);
     only(&found, Level::Warning, "interface eth1", "no carrier");
+}
+
+#[test]
+fn addresses_that_go() {
+    let mut facts = all_there();
+    let extra = Address::new("eth1", "198.51.100.77/24".parse().unwrap());
+    facts.state.addresses.insert(extra.clone());
+    only(
+        &found(TWO_LINES, &facts),
+        Level::Warning,
+        "198.51.100.77/24 on eth1",
+        "`apply` takes it away: the card of a line has its described address alone; if this one is somebody \
+         else's, write keep = [\"198.51.100.77/32\"]",
+    );
+    let kept = TWO_LINES.replacen("\"eth1\"", "\"eth1\"\nkeep = [\"198.51.100.77\"]", 1);
+    assert_eq!(found(&kept, &facts), []);
+    facts.put = [extra].into();
+    assert_eq!(found(TWO_LINES, &facts), []);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::File;
-use super::beside::{Beside, say_consequences};
+use super::beside::{Beside, say_clashes, say_consequences};
 use super::turn::Turn;
 use crate::error::Error;
 use crate::kernel::Kernel;
@@ -21,5 +21,6 @@ pub(super) async fn apply(file: &File) -> Result<ExitCode, Error> {
     beside.say_absent(&done.absent);
     say_consequences(&done, &turn);
     turn.tell_keepalive();
+    say_clashes(&mut kernel, &config).await;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,9 @@
 use super::turn::Turn;
 use super::warn;
 use crate::absent::Absent;
+use crate::clashes::clashes;
+use crate::config::Config;
+use crate::kernel::Kernel;
 use crate::reconcile::{AbsentLan, Reconciled};
 use crate::runtime::{RunningKeepalive, running_keepalive};
 use crate::verdicts::Verdicts;
@@ -64,7 +67,7 @@ impl Beside {
 }
 
 /// Says what became of it that nobody asked for: that `down` will not know what was there before, where
-/// that was not said already, and which routes of others are gone.
+/// that was not said already, which addresses and which routes of others are gone.
 pub(super) fn say_consequences(done: &Reconciled, turn: &Turn) {
     if let (Some(why), false) = (&done.unremembered, turn.has_told_of_the_record()) {
         warn(format_args!(
@@ -72,7 +75,22 @@ pub(super) fn say_consequences(done: &Reconciled, turn: &Turn) {
              links as they are"
         ));
     }
+    for address in &done.taken {
+        warn(format_args!(
+            "{} was taken away: {address}",
+            address.place()
+        ));
+    }
     say_gone(&done.gone);
+}
+
+/// Says what others have in the kernel that gets in the way of what was done, as far as the kernel tells.
+pub(super) async fn say_clashes(kernel: &mut Kernel, config: &Config) {
+    let Ok(around) = kernel.surroundings().await else {
+        return;
+    };
+    let clashes = clashes(config, &around).into_iter();
+    clashes.filter(|clash| !clash.is_harmless()).for_each(warn);
 }
 
 /// Says which routes of others went with an address.

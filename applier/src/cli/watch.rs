@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::beside::say_consequences;
+use super::beside::{say_clashes, say_consequences};
 use super::turn::Turn;
 use super::{Watching, log};
 use crate::error::Error;
@@ -29,6 +29,7 @@ pub(super) async fn watch(watching: Watching, apply: bool) -> Result<ExitCode, E
         let lans = AbsentLan::Awaited;
         let done = reconcile_and_read_back(&mut kernel, &config, &memory.verdicts(), lans).await?;
         say_consequences(&done, &turn);
+        say_clashes(&mut kernel, &config).await;
     }
     drop(turn);
     keepalive::run(memory, config, metrics_file, || file.load())

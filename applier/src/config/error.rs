@@ -56,18 +56,45 @@ impl Complaint {
     }
 }
 
-impl From<toml::de::Error> for Complaint {
-    fn from(error: toml::de::Error) -> Self {
+impl Complaint {
+    /// What TOML, or the shape of the file, has against this text.
+    pub(super) fn of(error: &toml::de::Error, text: &str) -> Self {
+        let span = error.span().unwrap_or(0..0);
         let message = error.message().trim().replace('\n', ", ");
-        let message = match suggestion(&message) {
-            Some(known) => format!("{message}; did you mean `{known}`?"),
+        let advice = suggestion(&message)
+            .map(|known| format!("did you mean `{known}`?"))
+            .or_else(|| {
+                let why = match message.as_str() {
+                    "duplicate key" => " for several",
+                    message if message.starts_with("invalid type: map") => "",
+                    _ => return None,
+                };
+                let name = header(text, span.start)?;
+                Some(format!("write [[{name}]]{why}"))
+            });
+        let message = match advice {
+            Some(advice) => format!("{message}; {advice}"),
             None => message,
         };
-        Self {
-            span: error.span().unwrap_or(0..0),
-            message,
-        }
+        Self { span, message }
     }
+}
+
+/// The name in the header that this byte of the text is in, where there may be several of that.
+fn header(text: &str, byte: usize) -> Option<&'static str> {
+    let start = text
+        .get(..byte)?
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let header = text[start..]
+        .lines()
+        .next()?
+        .trim_start()
+        .strip_prefix('[')?;
+    let (name, _) = header.trim_start_matches('[').split_once(']')?;
+    ["lan", "line", "pin"]
+        .into_iter()
+        .find(|several| *several == name.trim())
 }
 
 /// The known name nearest to an unknown one, out of serde's own "unknown field `x`, expected one
@@ -103,6 +130,17 @@ mod tests {
     fn counts_lines_and_columns_in_characters() {
         assert_eq!(position("a\nüb = 1", 4), (2, 2));
         assert_eq!(position("", 0), (1, 1));
+    }
+
+    #[test]
+    fn headers_of_what_there_may_be_several_of() {
+        let text = "[lan]\na = 1\n [ line ] # one\n[[pin]]\n[kernel]\n";
+        let at = |what| header(text, text.find(what).unwrap());
+        assert_eq!(at("lan"), Some("lan"));
+        assert_eq!(at("line"), Some("line"));
+        assert_eq!(at("pin"), Some("pin"));
+        assert_eq!(at("a = 1"), None);
+        assert_eq!(at("kernel"), None);
     }
 
     #[test]

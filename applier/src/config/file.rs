@@ -49,6 +49,8 @@ pub(super) struct Line {
     pub(super) gateway: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) onlink: bool,
+    #[serde(default)]
+    pub(super) keep: Vec<Spanned<String>>,
     pub(super) weight: Option<Spanned<i64>>,
     pub(super) number: Option<Spanned<i64>>,
     #[serde(default)]

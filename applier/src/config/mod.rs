@@ -113,7 +113,7 @@ impl Config {
         previous: &BTreeMap<String, u8>,
     ) -> Result<Self, ConfigError> {
         toml::from_str(text)
-            .map_err(error::Complaint::from)
+            .map_err(|error| error::Complaint::of(&error, text))
             .and_then(|file| check::check(file, previous))
             .map_err(|complaint| complaint.locate(text, name))
     }
@@ -188,6 +188,9 @@ pub struct Line {
     pub gateway: Option<Ipv4Addr>,
     /// Whether the gateway may lie outside the line's network.
     pub onlink: bool,
+    /// Addresses in these are others' where they are on the line's interface: they stay there, and what is
+    /// asked of them is answered by this line.
+    pub keep: Vec<Ipv4Net>,
     /// Its share of new connections, reduced to smallest terms over all lines (400:100 is 4:1).
     pub weight: u16,
     /// Whether it gets new connections only while no other line is up.

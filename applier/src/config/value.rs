@@ -95,6 +95,21 @@ pub(super) fn network(text: &Spanned<String>) -> Checked<Ipv4Net> {
     Ok(net)
 }
 
+/// Addresses of others on an interface: one, with or without its network's prefix length, or all of a network.
+pub(super) fn kept(text: &Spanned<String>) -> Checked<Ipv4Net> {
+    let advice = "write it as \"203.0.113.200/32\", or as \"192.168.100.0/24\" for all in there";
+    let net = prefix(text, advice)?;
+    let address = net.addr();
+    if address.is_unspecified() || address.is_multicast() || address.is_loopback() {
+        return refuse(text, format!("{net} is no interface's address; {advice}"));
+    }
+    Ok(if net == net.trunc() {
+        net
+    } else {
+        address.into()
+    })
+}
+
 pub(super) fn address(text: &Spanned<String>) -> Checked<Ipv4Addr> {
     text.get_ref().parse().map_err(|_| {
         let message = format!(

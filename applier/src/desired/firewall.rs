@@ -121,14 +121,17 @@ fn dead_lines(config: &Config, verdicts: &Verdicts) -> Chain {
             ]
             .into_iter()
             // The modem itself may well be alive, and is reached by main.
-            .chain(
-                line.address
-                    .map(|net| Statement::Destination(Test::IsNot, net.trunc())),
-            )
+            .chain(near(line).map(|net| Statement::Destination(Test::IsNot, net)))
             .chain([Verdict::Jump(TELL_TCP.into()).into()]),
         );
     }
     chain
+}
+
+/// The networks on the line's card, as far as they are described.
+fn near(line: &Line) -> impl Iterator<Item = Ipv4Net> {
+    let own = line.address.map(|address| address.trunc());
+    own.into_iter().chain(line.keep.iter().copied())
 }
 
 /// The dead lines whose TCP is reset. While no other line is there to open it anew on, it is left
@@ -200,14 +203,22 @@ fn adopt(config: &Config) -> Chain {
         let Some(address) = line.address else {
             continue;
         };
-        let mut incoming = vec![Statement::InputInterface(Test::Is, line.interface.clone())];
-        if shares_card(config, line) {
-            incoming.push(Statement::Destination(Test::Is, address.addr().into()));
+        // Who else is on the card is told from it by the addresses.
+        let addresses = std::iter::once(address.addr().into()).chain(line.keep.iter().copied());
+        let to = addresses.map(|net| Some(Statement::Destination(Test::Is, net)));
+        let all = [None];
+        let comes_to: Vec<_> = match shares_card(config, line) {
+            true => to.collect(),
+            false => all.into(),
+        };
+        let comes = Statement::InputInterface(Test::Is, line.interface.clone());
+        for to in comes_to {
+            chain.rule(std::iter::once(comes.clone()).chain(to).chain([
+                Statement::ConntrackState(States::from([State::New])),
+                counter(),
+                Statement::SetConntrackMark(mark(config, line)),
+            ]));
         }
-        incoming.push(Statement::ConntrackState(States::from([State::New])));
-        incoming.push(counter());
-        incoming.push(Statement::SetConntrackMark(mark(config, line)));
-        chain.rule(incoming);
         let running = |direction| {
             [
                 Statement::ConntrackState(States::from([State::Established, State::Related])),
@@ -222,7 +233,6 @@ fn adopt(config: &Config) -> Chain {
         let set = Statement::SetConntrackMark(mark(config, line));
         chain.rule(running(Direction::Reply).into_iter().chain([set.clone()]));
         // Who asks for a line's address from inside is on no line.
-        let comes = Statement::InputInterface(Test::Is, line.interface.clone());
         let asked = running(Direction::Original);
         chain.rule(
             [comes]
@@ -356,8 +366,12 @@ fn own_source_only(config: &Config) -> Chain {
         let others = config.lines.iter().filter(|other| other.name != line.name);
         // Two modems may have given out the same address.
         let own = own_sources(config, line);
+        let theirs = others.flat_map(|other| {
+            let own = own_sources(config, other);
+            own.into_iter().chain(other.keep.iter().copied())
+        });
         let foreign: Vec<Ipv4Net> = lans
-            .chain(others.filter_map(|other| own_sources(config, other)))
+            .chain(theirs)
             .filter(|source| Some(*source) != own)
             .collect();
         for leaving in leaving_by(config, line) {

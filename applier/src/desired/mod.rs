@@ -13,7 +13,7 @@ mod tests;
 pub(crate) use firewall::{
     COUNTS_INCOMING, COUNTS_NEW, REFUSES, RESTORES, TABLE, TELL_TCP, TRANSLATES, known_by,
 };
-pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS};
+pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS, network_shared_with};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

@@ -1,6 +1,7 @@
 //! The how-to's rules and tables (2.3.3), with a mark per line where the patches looked at the
 //! local source address.
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::nft::Mark;
 
 use super::{own_sources, shares_card};
@@ -43,6 +44,11 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
             output: Some(line.interface.clone()),
             ..Rule::new(table, table)
         });
+        let kept = kept_sources(config, line).map(move |sources| Rule {
+            from: Some(sources),
+            ..Rule::new(table, table)
+        });
+        let sourced = sourced.into_iter().chain(kept);
         std::iter::once(marked).chain(sourced).chain(bound)
     });
     let pins = config.pins.iter().filter_map(|pin| self::pin(config, pin));
@@ -52,6 +58,13 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         .chain(pins)
         .chain([balance])
         .collect()
+}
+
+/// The sources that are others' on the line's card, as far as they are not the line's own.
+fn kept_sources<'a>(config: &Config, line: &'a Line) -> impl Iterator<Item = Ipv4Net> + use<'a> {
+    let own = own_sources(config, line);
+    let is_own = move |kept: &Ipv4Net| own.is_some_and(|own| own.contains(kept));
+    line.keep.iter().copied().filter(move |kept| !is_own(kept))
 }
 
 /// New connections only: those that run are asked for by their marks, at smaller priorities.

@@ -54,7 +54,12 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
         ] {
             settings.insert(Setting::Device(interface(), setting), 1);
         }
-        if shares_network(config, line) {
+        if !line.keep.is_empty() {
+            // Others take their addresses away as they like, and those of the same network would go along.
+            let stay = DeviceSetting::PromoteSecondaries;
+            settings.insert(Setting::Device(interface(), stay), 1);
+        }
+        if network_shared_with(config, line).is_some() {
             for (setting, value) in ARP_OF_OWN_ADDRESS {
                 settings.insert(Setting::Device(interface(), setting), value);
             }
@@ -76,16 +81,14 @@ pub(super) fn settings(config: &Config) -> BTreeMap<Setting, u32> {
     settings
 }
 
-/// Whether another line has an address in this one's network on another card.
-fn shares_network(config: &Config, line: &Line) -> bool {
-    let Some(network) = line.address else {
-        return false;
-    };
-    let there = |other: &Line| {
+/// The first line with an address in this one's network on another card.
+pub(crate) fn network_shared_with<'a>(config: &'a Config, line: &Line) -> Option<&'a Line> {
+    let network = line.address?;
+    let there = |other: &&Line| {
         let shares = |its: Ipv4Net| its.contains(&network.addr()) || network.contains(&its.addr());
         other.interface != line.interface && other.address.is_some_and(shares)
     };
-    config.lines.iter().any(there)
+    config.lines.iter().find(there)
 }
 
 #[cfg(test)]

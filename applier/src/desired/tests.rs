@@ -284,3 +284,29 @@ fn networks_behind_a_lan_are_treated_as_its_own() {
         "ip daddr != 192.0.2.0/24 ip daddr != 10.8.0.0/16 ip daddr != 10.77.0.0/24";
     assert_eq!(text.matches(asked_from_inside).count(), 2);
 }
+
+#[test]
+fn kept_addresses_are_their_line_s() {
+    const SHARED_CARD: &str = include_str!("../../../fixtures/configs/shared-card.toml");
+    let kept = |text: &str| {
+        let text = text.replacen("\ngateway", "\nkeep = [\"198.18.7.0/28\"]\ngateway", 1);
+        let wanted = desired(&config(&text), &dead(&["dsl1"]));
+        let firewall = wanted.firewall.unwrap().to_string();
+        let with = |line: &&str| line.contains("198.18.7.0/28");
+        let rules = firewall.lines().filter(with).map(str::trim);
+        rules.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let leaves_by_another = "oifname \"eth2\" ip saddr 198.18.7.0/28 counter drop";
+    assert_eq!(kept(TWO_LINES), [leaves_by_another]);
+    let reset = format!("established = \"reset\"\n{TWO_LINES}");
+    assert!(
+        kept(&reset)[0].contains("ip daddr != 198.18.7.0/28"),
+        "{:?}",
+        kept(&reset)
+    );
+    let shared = kept(SHARED_CARD);
+    assert!(
+        shared[0].contains("ip daddr 198.18.7.0/28 ct state new"),
+        "{shared:?}"
+    );
+}

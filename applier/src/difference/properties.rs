@@ -48,6 +48,7 @@ fn situation() -> impl Strategy<Value = State> {
                         1 + (1 + host % 2 + host / 2) % 3,
                     )),
                     onlink: false,
+                    keep: Vec::new(),
                     weight: *weight,
                     backup: *backup,
                 });

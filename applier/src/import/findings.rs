@@ -64,6 +64,8 @@ pub(super) struct Line {
     pub(super) broadcast: Option<Ipv4Addr>,
     pub(super) gateway: Option<Found<Ipv4Addr>>,
     pub(super) onlink: bool,
+    /// Addresses of others on the interface.
+    pub(super) keep: Vec<Ipv4Net>,
     pub(super) weight: Found<u16>,
     /// Why it gets no new connections while others are up.
     pub(super) backup: Option<String>,

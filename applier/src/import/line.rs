@@ -94,6 +94,7 @@ impl Candidate<'_> {
                 .and_then(broadcast),
             gateway: gateway.map(|gateway| Found::new(gateway, way.places())),
             onlink: gateway.is_some_and(|gateway| !near(gateway)),
+            keep: Vec::new(),
             weight: part.weight.clone(),
             backup: part.backup.clone(),
             remarks,
@@ -127,7 +128,7 @@ impl Candidate<'_> {
             .collect();
         (!others.is_empty()).then(|| {
             format!(
-                "{} has {} too, which `apply` takes away as left over",
+                "{} has {} too, which `apply` takes away as left over unless keep names it",
                 self.way.interface,
                 others.join(" and ")
             )

@@ -128,6 +128,10 @@ fn line(line: &Line) -> Table {
     if line.onlink {
         entries.push(entry("onlink", true, "outside of the address's network"));
     }
+    if !line.keep.is_empty() {
+        let keep: Array = line.keep.iter().map(Ipv4Net::to_string).collect();
+        entries.push(entry("keep", keep, "beside the line's own"));
+    }
     match &line.backup {
         Some(why) => entries.push(entry("backup", true, why)),
         None => entries.push(entry(

@@ -31,6 +31,7 @@ fn line(address: Option<&str>, gateway: Option<&str>) -> Line {
         broadcast: None,
         gateway: gateway.map(|gateway| gateway.parse().unwrap()),
         onlink: false,
+        keep: Vec::new(),
         weight: 1,
         backup: false,
     }

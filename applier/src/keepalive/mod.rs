@@ -56,6 +56,7 @@ use tracing::{debug, error, info, warn};
 pub use error::Error;
 
 use crate::config::{self, Config};
+use crate::kept::Undescribed;
 use crate::kernel::{Kernel, try_packet_socket};
 use crate::reconcile;
 use crate::resolve::{Lack, Resolved, resolve};
@@ -171,6 +172,8 @@ struct Keepalive {
     held: Option<(Verdicts, Resolved)>,
     /// When it was last said that somebody else had changed that.
     said_drifted: Option<Moment>,
+    /// Addresses that were taken away, and that was said.
+    said_taken: BTreeSet<Undescribed>,
     releases: Releases,
     kernel: Kernel,
     netlink: rtnetlink::Handle,
@@ -202,6 +205,7 @@ impl Keepalive {
             pace: Pace::default(),
             held: None,
             said_drifted: None,
+            said_taken: BTreeSet::new(),
             releases: Releases::default(),
             kernel: Kernel::open()?,
             netlink,

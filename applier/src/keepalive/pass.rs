@@ -10,6 +10,7 @@ use super::memory::Turn;
 use super::{Keepalive, notify};
 use crate::difference::Changes;
 use crate::error::Error;
+use crate::kept::Undescribed;
 use crate::reconcile::{self, Reconciled};
 use crate::verdicts::Verdicts;
 
@@ -42,7 +43,15 @@ impl Keepalive {
         let result = self.hold(&verdicts).await;
         self.tally.reconciled(result.is_ok());
         let status = match result {
-            Ok(Reconciled { changes, gone, .. }) => {
+            Ok(Reconciled {
+                changes,
+                gone,
+                taken,
+                ..
+            }) => {
+                for address in taken {
+                    self.say_taken(address);
+                }
                 for route in gone {
                     warn!(
                         route,
@@ -68,6 +77,16 @@ impl Keepalive {
         notify(&[NotifyState::Status(&status)]);
         if !std::mem::replace(&mut self.ready, true) {
             notify(&[NotifyState::Ready]);
+        }
+    }
+
+    /// Where somebody puts it there again and again, that is drift, and told as such.
+    fn say_taken(&mut self, address: Undescribed) {
+        if self.said_taken.insert(address.clone()) {
+            warn!(
+                address = address.place(),
+                "an address was taken away: {address}"
+            );
         }
     }
 

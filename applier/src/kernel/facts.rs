@@ -14,6 +14,7 @@ use nix::sys::socket::{SockFlag, SockType, socket};
 use super::Kernel;
 use crate::check::{Facts, Feature, OTHER_SETTINGS};
 use crate::error::Error;
+use crate::record::Record;
 use crate::runtime::Directory;
 use crate::state::{GlobalSetting, Setting};
 
@@ -30,6 +31,9 @@ impl Kernel {
                 .map(|errno| errno.desc().to_owned()),
             no_writing: self.no_writing(),
             state: self.read_unprivileged().await?,
+            put: Record::open()
+                .map(|record| record.content().addresses.clone())
+                .unwrap_or_default(),
             behind: self.behind().await?,
             devices: self.devices().await?,
             others: other_settings(),

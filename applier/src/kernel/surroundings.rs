@@ -11,7 +11,9 @@ use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessa
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Kernel;
-use crate::clashes::{Action, ForeignRoute, ForeignRule, MarkWriter, Surroundings};
+use crate::clashes::{
+    Action, Answer, ForeignRoute, ForeignRule, MarkWriter, Surroundings, is_wide,
+};
 use crate::desired::TABLE;
 use crate::error::Error;
 use crate::state::{PROTOCOL, TABLE_MAIN};
@@ -162,7 +164,7 @@ pub(super) fn rule(message: &RuleMessage) -> Option<ForeignRule> {
     Some(rule)
 }
 
-/// None where it is a route of no interest: main's but for the defaults, and the local table's.
+/// None where it is a route of no interest: main's but for those that take much, and the local table's.
 fn route(message: &RouteMessage) -> Option<ForeignRoute> {
     let header = &message.header;
     if matches!(
@@ -172,15 +174,31 @@ fn route(message: &RouteMessage) -> Option<ForeignRoute> {
         return None;
     }
     let mut table = u32::from(header.table);
-    let mut to = Ipv4Addr::UNSPECIFIED;
+    let (mut to, mut metric) = (Ipv4Addr::UNSPECIFIED, 0);
     for attribute in &message.attributes {
         match attribute {
             RouteAttribute::Table(number) => table = *number,
             RouteAttribute::Destination(RouteAddress::Inet(address)) => to = *address,
+            RouteAttribute::Priority(priority) => metric = *priority,
             _ => {}
         }
     }
     let to = Ipv4Net::new(to, header.destination_prefix_length).ok()?;
-    let default = to.prefix_len() == 0;
-    (default || table != TABLE_MAIN).then_some(ForeignRoute { table, to })
+    let takes_much = to.prefix_len() == 0 || is_wide(to);
+    (takes_much || table != TABLE_MAIN).then_some(ForeignRoute {
+        table,
+        to,
+        metric,
+        answer: answer(header.kind),
+    })
+}
+
+fn answer(kind: RouteType) -> Answer {
+    match kind {
+        RouteType::Unreachable => Answer::Unreachable,
+        RouteType::BlackHole => Answer::Blackhole,
+        RouteType::Prohibit => Answer::Prohibit,
+        RouteType::Throw => Answer::Throw,
+        _ => Answer::Leads,
+    }
 }

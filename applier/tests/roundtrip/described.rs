@@ -185,6 +185,12 @@ fn line() -> impl Strategy<Value = Line> {
             if rest == 2 && !dynamic && length == 24 {
                 more.push(format!("broadcast = \"10.0.{third}.127\""));
             }
+            if rest == 3 {
+                let at = NAMES.iter().position(|one| *one == name).unwrap_or(0);
+                more.push(format!(
+                    "keep = [\"172.31.{at}.9/24\", \"172.31.{at}.128/25\"]"
+                ));
+            }
             Line {
                 name,
                 card,

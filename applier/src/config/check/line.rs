@@ -73,6 +73,7 @@ pub(super) fn line(raw: &file::Line) -> Checked<Line> {
         broadcast,
         gateway,
         onlink: raw.onlink,
+        keep: raw.keep.iter().map(value::kept).collect::<Checked<_>>()?,
         weight: u16::try_from(weight).unwrap_or(u16::MAX),
         backup: raw.backup,
     })

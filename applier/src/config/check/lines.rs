@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::beside::{beside_lan, beside_line};
+use super::keep::apart;
 use super::line::line;
 use super::{Checked, refuse};
 use crate::config::error::Complaint;
@@ -54,6 +55,7 @@ pub(super) fn lines(
     for (line, number) in lines.iter_mut().zip(numbers) {
         line.number = number;
     }
+    apart(&written, &lines, lans)?;
     reduce(&written, &mut lines)?;
     Ok(lines)
 }

@@ -1,6 +1,7 @@
 //! From the file as written to a configuration that can work, or the first thing that cannot.
 
 mod beside;
+mod keep;
 mod keepalive;
 mod kernel;
 mod lan;

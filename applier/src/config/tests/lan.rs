@@ -14,6 +14,18 @@ fn several_lans_or_none() {
 }
 
 #[test]
+fn one_lan_written_twice_is_told_how_to_write_several() {
+    let text = with(
+        "[[line]]",
+        "[lan]\ninterface = \"eth9\"\naddress = \"10.0.0.1/8\"\n[[line]]",
+    );
+    refused(
+        &text,
+        "lines.toml:7:2: duplicate key; write [[lan]] for several",
+    );
+}
+
+#[test]
 fn lans() {
     refused(
         &with("\"192.0.2.1/24\"", "\"198.51.100.129/25\""),

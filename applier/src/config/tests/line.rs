@@ -182,6 +182,84 @@ fn interfaces() {
 }
 
 #[test]
+fn what_is_kept() {
+    let keep = |keep: &str| with("\"eth1\"", &format!("\"eth1\"\nkeep = [{keep}]"));
+    let kept = |text: &str| -> Vec<String> {
+        let kept = read(&keep(text)).lines[0].keep.clone();
+        kept.iter().map(ToString::to_string).collect()
+    };
+    // As `ip addr` prints it, one address; a network, all in it.
+    assert_eq!(
+        kept("\"198.51.100.200/24\", \"192.168.100.0/24\", \"10.0.0.9\""),
+        ["198.51.100.200/32", "192.168.100.0/24", "10.0.0.9/32"]
+    );
+    assert_eq!(kept("\"198.51.100.0/24\""), ["198.51.100.0/24"]);
+    for (text, message) in [
+        (
+            "\"here\"",
+            "\"here\" is not an IPv4 address; write it as \"203.0.113.200/32\", or as \
+             \"192.168.100.0/24\" for all in there",
+        ),
+        (
+            "\"0.0.0.0/0\"",
+            "0.0.0.0/0 is no interface's address; write it as \"203.0.113.200/32\", or as \
+             \"192.168.100.0/24\" for all in there",
+        ),
+        (
+            "\"192.0.2.77\"",
+            "192.0.2.77/32 overlaps a network of the LAN on eth0; keep what is on the line's own card",
+        ),
+        (
+            "\"203.0.113.2\"",
+            "203.0.113.2/32 overlaps line dsl2's 203.0.113.2/24; keep what is on the card of line dsl1",
+        ),
+        (
+            "\"203.0.113.9\"",
+            "203.0.113.9/32 overlaps line dsl2's 203.0.113.2/24; keep what is on the card of line dsl1",
+        ),
+    ] {
+        refused(&keep(text), &format!("lines.toml:10:9: {message}"));
+    }
+    refused(
+        &keep("\"10.0.0.0/8\", \"10.1.0.1\""),
+        "lines.toml:10:23: 10.1.0.1/32 overlaps 10.0.0.0/8, which is kept already; leave one of them out",
+    );
+    refused(
+        &keep("\"10.0.0.0/8\"").replacen("\"eth2\"", "\"eth2\"\nkeep = [\"10.1.0.1\"]", 1),
+        "lines.toml:10:9: line dsl2 keeps addresses of 10.0.0.0/8 too; write each under one line",
+    );
+    // In one provider's network each line has its own address alone.
+    let together = keep("\"198.51.100.200\"")
+        .replacen("203.0.113.2/24", "198.51.100.3/24", 1)
+        .replacen("203.0.113.1", "198.51.100.1", 1);
+    read(&together);
+    refused(
+        &together.replacen("198.51.100.200", "198.51.100.3", 1),
+        "lines.toml:10:9: 198.51.100.3/32 overlaps line dsl2's 198.51.100.3/24; keep what is on the card \
+         of line dsl1",
+    );
+}
+
+#[test]
+fn one_line_written_twice_is_told_how_to_write_several() {
+    let one = with("[[line]]", "[line]");
+    let twice = one.replacen("[[line]]", "[line]", 1);
+    refused(
+        &twice,
+        "lines.toml:13:2: duplicate key; write [[line]] for several",
+    );
+    refused(
+        &one,
+        "lines.toml:13:3: duplicate key; write [[line]] for several",
+    );
+    let (alone, _) = twice.rsplit_once("[line]").unwrap();
+    refused(
+        alone,
+        "lines.toml:7:1: invalid type: map, expected a sequence; write [[line]]",
+    );
+}
+
+#[test]
 fn one_card() {
     let shared = with("\"eth2\"", "\"eth1\"");
     read(&shared);

@@ -57,7 +57,7 @@ fn unknown_keys() {
     refused(
         &with("gateway ", "gatway "),
         "lines.toml:11:1: unknown field `gatway`, expected one of `name`, `interface`, `address`, \
-         `broadcast`, `gateway`, `onlink`, `weight`, `number`, `backup`; did you mean `gateway`?",
+         `broadcast`, `gateway`, `onlink`, `keep`, `weight`, `number`, `backup`; did you mean `gateway`?",
     );
     refused(
         &format!("spred = \"pair\"\n{TWO_LINES}"),

@@ -1,5 +1,7 @@
 //! Whether a line's address is described or dynamic.
 
+use ipnet::Ipv4Net;
+
 use super::super::findings::{Found, Given};
 use super::{Own, way};
 use crate::state::Address;
@@ -18,6 +20,7 @@ impl Own<'_> {
             .rules()
             .filter(|rule| rule.table == of && rule.priority == of)
             .filter_map(|rule| rule.from)
+            .filter(|from| from.contains(&net.addr()))
             .all(|from| from.prefix_len() == 32);
         let always = |place: &str| Found::new(Given::Always(net), place);
         let dynamic = |place: &str| Found::new(Given::Dynamic, format!("{place}; now {net}"));
@@ -36,7 +39,7 @@ impl Own<'_> {
         if net.prefix_len() < 32 && !self.shares_network(address) {
             return dynamic("its rule is for it alone");
         }
-        if self.keeps_others(&address.interface) {
+        if self.leaves_others(of, address) {
             return dynamic("other addresses are left beside it");
         }
         doubts.push(
@@ -65,11 +68,44 @@ impl Own<'_> {
         })
     }
 
-    /// Whether the interface has an address that no line has: where lines are described, `apply`
-    /// takes such away.
-    fn keeps_others(&self, interface: &str) -> bool {
-        let held = self.router.addresses(interface);
-        held.into_iter()
-            .any(|address| !self.in_use().any(|used| used == address))
+    /// Whether the interface has an address that no line has, and that is not described as somebody
+    /// else's: where lines are described, `apply` takes such away.
+    fn leaves_others(&self, of: u32, address: &Address) -> bool {
+        let kept = self.kept_networks(of, address);
+        let mut others = self.others(address);
+        others.any(|other| !kept.iter().any(|net| net.contains(&other.address.addr())))
+    }
+
+    /// What is described as others': networks that rules of the line are for, and the addresses that were
+    /// left beside its own.
+    pub(super) fn kept(&self, of: u32, address: &Address, given: Given) -> Vec<Ipv4Net> {
+        let mut kept = self.kept_networks(of, address);
+        let mut on_card = self
+            .in_use()
+            .filter(|used| used.interface == address.interface);
+        if given != Given::Dynamic && on_card.next() == Some(address) {
+            for other in self.others(address) {
+                let other = other.address.addr();
+                if !kept.iter().any(|net| net.contains(&other)) {
+                    kept.push(other.into());
+                }
+            }
+        }
+        kept
+    }
+
+    fn kept_networks(&self, of: u32, address: &Address) -> Vec<Ipv4Net> {
+        let own = address.address.addr();
+        self.rules()
+            .filter(|rule| rule.table == of && rule.priority == of)
+            .filter_map(|rule| rule.from)
+            .filter(|from| !from.contains(&own))
+            .collect()
+    }
+
+    /// What the interface has beside the lines' addresses.
+    fn others(&self, address: &Address) -> impl Iterator<Item = &Address> {
+        let held = self.router.addresses(&address.interface).into_iter();
+        held.filter(|one| !self.in_use().any(|used| used == *one))
     }
 }

@@ -39,6 +39,7 @@ impl Own<'_> {
             broadcast: (given.value != Given::Dynamic)
                 .then(|| broadcast(address))
                 .flatten(),
+            keep: self.kept(of, address, given.value),
             address: given,
             onlink: gateway.is_some() && hop.onlink,
             gateway: gateway.map(|gateway| Found::new(gateway, table(of))),

@@ -246,7 +246,7 @@ fn what_does_not_fit_is_skipped_with_its_reason_and_no_failure() {
     );
     assert_eq!(
         even["reason"],
-        "the configuration does not fit: it needs two lines or more"
+        "the configuration does not fit: it needs two lines or more that are no backup"
     );
     assert_eq!(report["skipped"], 1);
 }

@@ -240,8 +240,7 @@ impl Applier {
         self.done_printing(verb, None)
     }
 
-    /// As [`Applier::done`], with what goes to standard output apart from the rest, which is what it
-    /// said then.
+    /// As [`Applier::done`], with a copy of what goes to standard output alone.
     fn done_printing(&self, verb: &str, printed: Option<&Output>) -> Result<Option<String>, Error> {
         let command = self.name(verb);
         let run = |source| Error::Run {
@@ -261,25 +260,31 @@ impl Applier {
             command.spawn().map_err(run)?
         };
         let ended = process::wait(&mut child, LIMIT).map_err(run)?;
+        let said = || {
+            let printed = printed.map(Output::tail).unwrap_or_default();
+            let all = [printed, output.tail()];
+            let all: Vec<String> = all.into_iter().filter(|text| !text.is_empty()).collect();
+            all.join("\n")
+        };
         let ending = ended.map_or_else(|| "still ran".to_owned(), process::ending);
-        let told = format!("$ {command}\n{}\n({ending})\n", output.tail());
+        let told = format!("$ {command}\n{}\n({ending})\n", said());
         self.said.lock().expect("no command panics").push_str(&told);
         match ended {
-            Some(status) if status.success() => Ok(Some(output.tail())),
+            Some(status) if status.success() => Ok(Some(said())),
             Some(status) if status.code() == Some(NONE) && verb != "apply" => Ok(None),
             Some(status) => {
                 let ending = process::ending(status);
                 Err(Error::Ended {
                     command,
                     ending,
-                    output: output.tail(),
+                    output: said(),
                 })
             }
             None => {
                 child.kill().and_then(|()| child.wait()).map_err(run)?;
                 Err(Error::Endless {
                     command,
-                    output: output.tail(),
+                    output: said(),
                 })
             }
         }

@@ -59,7 +59,7 @@ impl fmt::Display for Share {
 /// # fn line(number: u8, weight: u16) -> Line {
 /// #     let (name, interface) = (format!("dsl{number}"), format!("eth{number}"));
 /// #     let (address, broadcast, gateway) = (None, None, None);
-/// #     Line { name, number, interface, address, broadcast, gateway, onlink: false, dynamic: false, weight, backup: false }
+/// #     Line { name, number, interface, address, broadcast, gateway, onlink: false, dynamic: false, keep: Vec::new(), weight, backup: false }
 /// # }
 /// let lines = [line(1, 4), line(2, 1)];
 /// let judged = shares(&lines, &[5200, 1300], 1e-6);

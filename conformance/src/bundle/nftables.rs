@@ -19,7 +19,7 @@ const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin";
 pub(super) fn describe() -> String {
     match listed("nft") {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        Err(error) if is_absent(&error) => {
             format!(
                 "# as read by netlink, without what is in sets: there is no nft here\n{}",
                 read()
@@ -32,6 +32,15 @@ pub(super) fn describe() -> String {
             )
         }
     }
+}
+
+/// Whether there is no such program in the folders that may be looked into: of one that may not, what
+/// is asked for says that it is forbidden.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// What `nft list ruleset` prints, its warnings too.
@@ -83,9 +92,10 @@ mod tests {
 
     #[test]
     fn what_fails_or_is_not_there_is_told_apart() {
-        let absent = listed("no-such-program").unwrap_err();
-        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
-        let failed = listed("ls").unwrap_err().to_string();
+        assert!(is_absent(&listed("no-such-program").unwrap_err()));
+        let failed = listed("ls").unwrap_err();
+        assert!(!is_absent(&failed));
+        let failed = failed.to_string();
         assert!(failed.starts_with("ended with 2: "), "{failed}");
     }
 }

@@ -204,12 +204,12 @@ fn adopt(config: &Config) -> Chain {
             continue;
         };
         // Who else is on the card is told from it by the addresses.
-        let addresses = std::iter::once(address.addr().into()).chain(line.keep.iter().copied());
-        let to = addresses.map(|net| Some(Statement::Destination(Test::Is, net)));
-        let all = [None];
-        let comes_to: Vec<_> = match shares_card(config, line) {
-            true => to.collect(),
-            false => all.into(),
+        let comes_to: Vec<Option<Statement>> = if shares_card(config, line) {
+            let addresses = std::iter::once(address.addr().into()).chain(line.keep.iter().copied());
+            let to = addresses.map(|net| Statement::Destination(Test::Is, net));
+            to.map(Some).collect()
+        } else {
+            vec![None]
         };
         let comes = Statement::InputInterface(Test::Is, line.interface.clone());
         for to in comes_to {

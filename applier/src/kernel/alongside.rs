@@ -10,11 +10,11 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags, RouteProtocol,
     RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::Kernel;
 use crate::difference::Step;
@@ -52,16 +52,9 @@ impl Kernel {
             return Ok(Vec::new());
         }
         let names = self.names();
-        let mut question = RouteMessage::default();
-        question.header.address_family = AddressFamily::Inet;
-        let answers = self
-            .list("routes", RouteNetlinkMessage::GetRoute(question))
-            .await?;
-        let routes = answers.into_iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewRoute(route) => Some(route),
-            _ => None,
-        });
+        let routes = self.route_messages().await?;
         Ok(routes
+            .into_iter()
             .filter(|route| is_somebody_s(route, ours))
             .map(lasting)
             .filter(|route| going.iter().any(|address| may_go(route, address, &names)))

@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::Kernel;
 use crate::error::Error;
@@ -16,15 +15,8 @@ impl Kernel {
     /// interface.
     pub(super) async fn behind(&mut self) -> Result<Vec<Behind>, Error> {
         let names = self.names();
-        let mut question = RouteMessage::default();
-        question.header.address_family = AddressFamily::Inet;
-        let answers = self
-            .list("routes", RouteNetlinkMessage::GetRoute(question))
-            .await?;
-        let routes = answers.iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewRoute(route) => Some(route),
-            _ => None,
-        });
+        let routes = self.route_messages().await?;
+        let routes = routes.iter();
         Ok(routes.flat_map(|route| behind(route, &names)).collect())
     }
 }

@@ -8,6 +8,7 @@ use multiwan_kernel::nft::{self, Family};
 use netlink_packet_route::link::{
     LinkAttribute, LinkExtentMask, LinkFlags, LinkLayerType, LinkMessage,
 };
+use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::{Kernel, message, setting};
@@ -186,15 +187,22 @@ impl Kernel {
         &mut self,
         names: &BTreeMap<u32, String>,
     ) -> Result<Vec<crate::state::Route>, Error> {
-        let mut question = netlink_packet_route::route::RouteMessage::default();
+        let routes = self.route_messages().await?;
+        let routes = routes.iter();
+        Ok(routes
+            .filter_map(|route| message::read_route(route, names))
+            .collect())
+    }
+
+    /// The IPv4 routes of all tables, as the kernel says them.
+    pub(super) async fn route_messages(&mut self) -> Result<Vec<RouteMessage>, Error> {
+        let mut question = RouteMessage::default();
         question.header.address_family = AddressFamily::Inet;
-        let answers = self
-            .list("routes", RouteNetlinkMessage::GetRoute(question))
-            .await?;
+        let question = RouteNetlinkMessage::GetRoute(question);
+        let answers = self.list("routes", question).await?.into_iter();
         Ok(answers
-            .iter()
             .filter_map(|answer| match answer {
-                RouteNetlinkMessage::NewRoute(route) => message::read_route(route, names),
+                RouteNetlinkMessage::NewRoute(route) => Some(route),
                 _ => None,
             })
             .collect())

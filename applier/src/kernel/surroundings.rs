@@ -42,19 +42,11 @@ impl Kernel {
             RouteNetlinkMessage::NewRule(message) => is_ours(message),
             _ => false,
         });
-        let mut question = RouteMessage::default();
-        question.header.address_family = AddressFamily::Inet;
-        let answers = self
-            .list("routes", RouteNetlinkMessage::GetRoute(question))
-            .await?;
-        let routes = answers.iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewRoute(message) => route(message),
-            _ => None,
-        });
+        let routes = self.route_messages().await?;
         let (mark_writers, unread) = self.mark_writers()?;
         Ok(Surroundings {
             rules,
-            routes: routes.collect(),
+            routes: routes.iter().filter_map(route).collect(),
             applied,
             mark_writers,
             unread,

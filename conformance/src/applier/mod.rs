@@ -240,7 +240,7 @@ impl Applier {
         self.done_printing(verb, None)
     }
 
-    /// As [`Applier::done`], with a copy of what goes to standard output alone.
+    /// As [`Applier::done`], with what goes to standard output apart from what goes to standard error.
     fn done_printing(&self, verb: &str, printed: Option<&Output>) -> Result<Option<String>, Error> {
         let command = self.name(verb);
         let run = |source| Error::Run {

@@ -5,17 +5,22 @@
 //! set is not known here: an anonymous one goes by the name that the kernel has for it. An instruction without a word
 //! stands as `<name>`, which nft refuses: better than a rule without it.
 
+mod form;
+mod keys;
+
 use std::{
     collections::BTreeMap,
     fmt::{self, Display, Formatter, Write},
-    net::{Ipv4Addr, Ipv6Addr},
 };
+
+use form::{Form, bits, four};
+use keys::{conntrack_key, header, meta_key, routed};
 
 use super::{
     extension,
     numbers::*,
-    statement::{Protocol, States, Unknown, Unreachable},
-    wire::{self, Nest},
+    statement::{Unknown, Unreachable},
+    wire::Nest,
 };
 
 /// `NFTA_DATA_VALUE`
@@ -45,25 +50,6 @@ impl Display for Foreign<'_> {
     }
 }
 
-/// How the bytes of a value are to be read.
-#[derive(Clone, Copy)]
-enum Form {
-    /// In the host's byte order, written in hexadecimal.
-    Mark,
-    /// In the host's byte order.
-    Number,
-    /// Of a device.
-    Index,
-    /// In network byte order.
-    Network,
-    Name,
-    Address,
-    Protocol,
-    Family,
-    States,
-    Bytes,
-}
-
 /// What a register holds.
 enum Value {
     /// Something of the packet, by its name.
@@ -82,31 +68,6 @@ impl Value {
             Self::Of(name, _) => name.clone(),
             Self::Constant(bytes) => form.write(bytes),
         }
-    }
-}
-
-impl Form {
-    fn write(self, bytes: &[u8]) -> String {
-        let text = match self {
-            Self::Mark => four(bytes).map(|four| format!("{:#x}", u32::from_ne_bytes(four))),
-            Self::Number | Self::Index => {
-                four(bytes).map(|four| u32::from_ne_bytes(four).to_string())
-            }
-            Self::Network => network(bytes).map(|number| number.to_string()),
-            Self::Name => name(bytes),
-            Self::Address => address(bytes),
-            Self::Protocol => one(bytes).map(|number| Protocol(number).to_string()),
-            Self::Family => one(bytes).map(|number| match number {
-                2 => "ipv4".to_owned(),
-                10 => "ipv6".to_owned(),
-                _ => number.to_string(),
-            }),
-            Self::States => four(bytes)
-                .and_then(|four| States::from_bits(u32::from_ne_bytes(four)))
-                .map(|states| states.to_string()),
-            Self::Bytes => None,
-        };
-        text.unwrap_or_else(|| hexadecimal(bytes))
     }
 }
 
@@ -391,17 +352,6 @@ fn form_of(value: &Value) -> Form {
     }
 }
 
-/// A mask is written in the byte order of what it masks.
-fn bits(form: Form, bytes: &[u8]) -> String {
-    match (form, four(bytes)) {
-        (Form::Mark | Form::Number | Form::States, Some(four)) => {
-            format!("{:#x}", u32::from_ne_bytes(four))
-        }
-        (Form::Address, _) => form.write(bytes),
-        _ => hexadecimal(bytes),
-    }
-}
-
 fn compared(value: &Value, operator: &str, with: &[u8]) -> String {
     let form = form_of(value);
     let text = value.text();
@@ -411,93 +361,6 @@ fn compared(value: &Value, operator: &str, with: &[u8]) -> String {
         operator => operator,
     };
     format!("{text} {operator}{}", form.write(with))
-}
-
-fn meta_key(key: u32) -> Option<(&'static str, Form)> {
-    Some(match key as i32 {
-        libc::NFT_META_LEN => ("length", Form::Number),
-        libc::NFT_META_PROTOCOL => ("protocol", Form::Bytes),
-        libc::NFT_META_PRIORITY => ("priority", Form::Mark),
-        libc::NFT_META_MARK => ("mark", Form::Mark),
-        libc::NFT_META_IIF => ("iif", Form::Index),
-        libc::NFT_META_OIF => ("oif", Form::Index),
-        libc::NFT_META_IIFNAME => ("iifname", Form::Name),
-        libc::NFT_META_OIFNAME => ("oifname", Form::Name),
-        libc::NFT_META_SKUID => ("skuid", Form::Number),
-        libc::NFT_META_SKGID => ("skgid", Form::Number),
-        libc::NFT_META_NFTRACE => ("nftrace", Form::Bytes),
-        libc::NFT_META_NFPROTO => ("nfproto", Form::Family),
-        libc::NFT_META_L4PROTO => ("l4proto", Form::Protocol),
-        libc::NFT_META_PKTTYPE => ("pkttype", Form::Bytes),
-        libc::NFT_META_CPU => ("cpu", Form::Number),
-        libc::NFT_META_IIFGROUP => ("iifgroup", Form::Number),
-        libc::NFT_META_OIFGROUP => ("oifgroup", Form::Number),
-        libc::NFT_META_CGROUP => ("cgroup", Form::Number),
-        libc::NFT_META_PRANDOM => ("random", Form::Number),
-        _ => return None,
-    })
-}
-
-fn conntrack_key(key: u32) -> Option<(&'static str, Form)> {
-    Some(match key as i32 {
-        libc::NFT_CT_STATE => ("state", Form::States),
-        libc::NFT_CT_DIRECTION => ("direction", Form::Bytes),
-        libc::NFT_CT_STATUS => ("status", Form::Mark),
-        libc::NFT_CT_MARK => ("mark", Form::Mark),
-        libc::NFT_CT_EXPIRATION => ("expiration", Form::Number),
-        libc::NFT_CT_HELPER => ("helper", Form::Name),
-        libc::NFT_CT_L3PROTOCOL => ("l3proto", Form::Family),
-        libc::NFT_CT_SRC => ("saddr", Form::Address),
-        libc::NFT_CT_DST => ("daddr", Form::Address),
-        libc::NFT_CT_PROTOCOL => ("protocol", Form::Protocol),
-        libc::NFT_CT_PROTO_SRC => ("proto-src", Form::Network),
-        libc::NFT_CT_PROTO_DST => ("proto-dst", Form::Network),
-        ct::ZONE => ("zone", Form::Bytes),
-        ct::SRC_IP => ("ip saddr", Form::Address),
-        ct::DST_IP => ("ip daddr", Form::Address),
-        _ => return None,
-    })
-}
-
-/// A field of a header that nearly every rule set asks for, or nft's way to write any other: `@th,104,8`.
-fn header(data: Nest<'_>) -> Option<(String, Form)> {
-    let [base, offset, length] =
-        [payload::BASE, payload::OFFSET, payload::LEN].map(|kind| data.u32(kind));
-    let (base, offset, length) = (base?, offset?, length?);
-    let (name, form) = match (base, offset, length) {
-        (1, 8, 1) => ("ip ttl", Form::Network),
-        (1, 9, 1) => ("ip protocol", Form::Protocol),
-        (1, 12, 1..=4) => ("ip saddr", Form::Address),
-        (1, 16, 1..=4) => ("ip daddr", Form::Address),
-        (1, 8, 16) => ("ip6 saddr", Form::Address),
-        (1, 24, 16) => ("ip6 daddr", Form::Address),
-        (2, 0, 2) => ("th sport", Form::Network),
-        (2, 2, 2) => ("th dport", Form::Network),
-        _ => {
-            let base = ["ll", "nh", "th", "ih"].get(base as usize).copied()?;
-            let text = format!("@{base},{},{}", 8 * offset, 8 * length);
-            return Some((text, Form::Bytes));
-        }
-    };
-    Some((name.to_owned(), form))
-}
-
-fn routed(data: Nest<'_>) -> Option<(String, Form)> {
-    const OF: [&str; 5] = ["saddr", "daddr", "mark", "iif", "oif"];
-    let flags = data.u32(fib::FLAGS)?;
-    let of: Vec<&str> = OF
-        .into_iter()
-        .enumerate()
-        .filter(|(bit, _)| flags & (1 << bit) != 0)
-        .map(|(_, word)| word)
-        .collect();
-    let (result, form) = match data.u32(fib::RESULT)? {
-        fib::OIF => ("oif", Form::Number),
-        fib::OIFNAME => ("oifname", Form::Name),
-        fib::ADDRTYPE => ("type", Form::Number),
-        _ => return None,
-    };
-    Some((format!("fib {} {result}", of.join(" . ")), form))
 }
 
 fn offset(data: Nest<'_>, kind: u16) -> String {
@@ -571,53 +434,5 @@ fn rejected(data: Nest<'_>) -> Option<String> {
             format!("reject with icmpx {}", names.get(usize::from(code))?)
         }
         _ => return None,
-    })
-}
-
-fn one(bytes: &[u8]) -> Option<u8> {
-    bytes.first().copied().filter(|_| bytes.len() == 1)
-}
-
-fn four(bytes: &[u8]) -> Option<[u8; 4]> {
-    bytes.try_into().ok()
-}
-
-fn network(bytes: &[u8]) -> Option<u64> {
-    (bytes.len() <= 8).then(|| {
-        bytes
-            .iter()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte))
-    })
-}
-
-/// A whole name ends with a zero; one without begins what it is compared with.
-fn name(bytes: &[u8]) -> Option<String> {
-    let wildcard = if bytes.last() == Some(&0) { "" } else { "*" };
-    Some(format!("\"{}{wildcard}\"", wire::text(bytes)?))
-}
-
-/// Of a network whose length is whole bytes only these are compared.
-fn address(bytes: &[u8]) -> Option<String> {
-    match bytes.len() {
-        length @ 1..=4 => {
-            let mut octets = [0; 4];
-            octets[..length].copy_from_slice(bytes);
-            let address = Ipv4Addr::from(octets);
-            Some(match length {
-                4 => address.to_string(),
-                _ => format!("{address}/{}", 8 * length),
-            })
-        }
-        16 => <[u8; 16]>::try_from(bytes)
-            .ok()
-            .map(|octets| Ipv6Addr::from(octets).to_string()),
-        _ => None,
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold("0x".to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
     })
 }

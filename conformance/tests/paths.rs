@@ -5,13 +5,18 @@ mod stage;
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use multiwan_conformance::configuration::{BACKUP, TWO_LINES_RESET};
 use multiwan_lab::traffic::{Options, Protocol};
 use multiwan_lab::{Fault, Host, sandbox};
-use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
+use nix::sys::socket::sockopt::{BindToDevice, SendTimeout};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, setsockopt, socket,
+};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use stage::{Stage, Watched, run};
 
 /// An answer takes microseconds.
@@ -81,6 +86,61 @@ fn who_asks_for_a_line_s_address_from_inside_outlives_the_line() {
             keepalive.hears("to=dead");
             keepalive.hears("looked at the kernel changed=true");
             ask("while the line is dead");
+        });
+    });
+}
+
+/// Main knows a shorter way to them than the one they came by: the first line's card.
+#[test]
+fn who_is_in_one_line_s_network_is_answered_by_the_line_that_they_ask() {
+    const PORT: u16 = 40_001;
+    let neighbour = Ipv4Addr::new(198, 51, 100, 77);
+    let other = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 2), PORT);
+    sandbox::test(|sandbox| {
+        let stage = Stage::new(sandbox, TWO_LINES_RESET.toml);
+        stage.play_applied((1, 0), |lab| {
+            // As far as the router can tell, what comes by the second line is from there.
+            let internet = lab.internet();
+            let address = format!("address add {neighbour}/32 dev lo");
+            let add = || {
+                run(Command::new("ip").args(address.split(' ')));
+                Ok(())
+            };
+            internet.enter(add).unwrap();
+            let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
+            let ask = || {
+                let question = UdpSocket::bind((neighbour, 0))?;
+                question.connect(other)?;
+                let asking = socket(
+                    AddressFamily::Inet,
+                    SockType::Stream,
+                    SockFlag::empty(),
+                    None,
+                )?;
+                bind(
+                    asking.as_raw_fd(),
+                    &SockaddrIn::from(SocketAddrV4::new(neighbour, 0)),
+                )?;
+                setsockopt(&asking, SendTimeout, &TimeVal::seconds(5))?;
+                connect(asking.as_raw_fd(), &SockaddrIn::from(other))?;
+                Ok((question, TcpStream::from(asking)))
+            };
+            let udp = UdpSocket::bind(other).unwrap();
+            let (question, mut asking) = internet.enter(ask).expect("the second line answers");
+            let (mut answering, from) = listener.accept().unwrap();
+            assert_eq!(from.ip(), neighbour);
+            asking.write_all(b"question").unwrap();
+            answering.read_exact(&mut [0; 8]).unwrap();
+            answering.write_all(b"answered").unwrap();
+            asking.set_read_timeout(Some(PATIENCE)).unwrap();
+            asking
+                .read_exact(&mut [0; 8])
+                .expect("an answer to what is sent");
+            question.send(b"question").unwrap();
+            let (_, from) = udp.recv_from(&mut [0; 8]).unwrap();
+            udp.send_to(b"answered", from).unwrap();
+            question.set_read_timeout(Some(PATIENCE)).unwrap();
+            question.recv(&mut [0; 8]).expect("an answer by UDP");
         });
     });
 }

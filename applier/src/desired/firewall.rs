@@ -14,7 +14,7 @@ use multiwan_kernel::nft::{
     SegmentSize, State, Statement, States, Table, Test, Verdict,
 };
 
-use super::{Mtus, own_sources, shares_card};
+use super::{Mtus, mark, near, own_sources, shares_card};
 use crate::config::{Config, Established, Lan, Line};
 use crate::verdicts::Verdicts;
 
@@ -126,12 +126,6 @@ fn dead_lines(config: &Config, verdicts: &Verdicts) -> Chain {
         );
     }
     chain
-}
-
-/// The networks on the line's card, as far as they are described.
-fn near(line: &Line) -> impl Iterator<Item = Ipv4Net> {
-    let own = line.address.map(|address| address.trunc());
-    own.into_iter().chain(line.keep.iter().copied())
 }
 
 /// The dead lines whose TCP is reset. While no other line is there to open it anew on, it is left
@@ -398,10 +392,6 @@ fn own_source_only(config: &Config) -> Chain {
 
 fn base(name: &str, kind: Kind, hook: Hook, priority: i32) -> Chain {
     Chain::base(name, Base::new(kind, hook, priority))
-}
-
-fn mark(config: &Config, line: &Line) -> Mark {
-    Mark::new(config.kernel.mark(line.number), config.kernel.mark_mask)
 }
 
 fn unmarked(config: &Config) -> Statement {

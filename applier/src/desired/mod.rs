@@ -18,6 +18,9 @@ pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS, network_sha
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use ipnet::Ipv4Net;
+use multiwan_kernel::nft::Mark;
+
 use crate::config::{Config, Line};
 use crate::state::{Address, Link, State};
 use crate::verdicts::Verdicts;
@@ -106,16 +109,28 @@ fn shares_card(config: &Config, line: &Line) -> bool {
         .any(|other| other.name != line.name && other.interface == line.interface)
 }
 
+/// What the line's packets and connections are known by.
+fn mark(config: &Config, line: &Line) -> Mark {
+    Mark::new(config.kernel.mark(line.number), config.kernel.mark_mask)
+}
+
+/// The networks on the line's card, as far as they are described.
+fn near(line: &Line) -> impl Iterator<Item = Ipv4Net> {
+    let own = line.address.map(|address| address.trunc());
+    own.into_iter().chain(line.keep.iter().copied())
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other.network()) || other.contains(&one.network())
+}
+
 /// The sources that are this line's alone: its network, or just its address where that is dynamic
 /// or another line is in the same network.
-fn own_sources(config: &Config, line: &Line) -> Option<ipnet::Ipv4Net> {
+fn own_sources(config: &Config, line: &Line) -> Option<Ipv4Net> {
     let address = line.address?;
     let alone = !line.dynamic
         && config.lines.iter().all(|other| {
-            other.name == line.name
-                || other.address.is_none_or(|its| {
-                    !address.contains(&its.network()) && !its.contains(&address.network())
-                })
+            other.name == line.name || other.address.is_none_or(|its| !overlap(address, its))
         });
     Some(if alone {
         address.trunc()

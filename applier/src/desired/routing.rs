@@ -1,10 +1,11 @@
 //! The how-to's rules and tables (2.3.3), with a mark per line where the patches looked at the
 //! local source address.
 
-use ipnet::Ipv4Net;
-use multiwan_kernel::nft::Mark;
+use std::collections::BTreeSet;
 
-use super::{own_sources, shares_card};
+use ipnet::Ipv4Net;
+
+use super::{mark, near, overlap, own_sources, shares_card};
 use crate::config::{Config, Line, Pin};
 use crate::state::{Hop, Route, Rule, TABLE_MAIN, Target};
 use crate::verdicts::Verdicts;
@@ -21,6 +22,9 @@ const METRIC_UNREACHABLE: u32 = u32::MAX;
 /// pinned to a line keeps to it whatever its packets' source is. A socket that is bound to a line's
 /// card uses that line, also a backup that 222 does not have: without a route by that card the
 /// kernel would take the whole Internet for neighbours on it.
+///
+/// Before main come the ways between lines: who is in one line's network and asks for another line's
+/// address is answered by that one, though main knows a shorter way.
 pub(super) fn rules(config: &Config) -> Vec<Rule> {
     let kernel = &config.kernel;
     let main = Rule {
@@ -29,14 +33,14 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
     };
     let mut lines: Vec<&Line> = config.lines.iter().collect();
     lines.sort_by_key(|line| line.number);
+    let between = lines.iter().flat_map(|line| between(config, &lines, line));
     let specific = lines.iter().flat_map(|line| {
         let table = kernel.table(line.number);
-        let mark = Mark::new(kernel.mark(line.number), kernel.mark_mask);
         let marked = Rule {
-            mark: Some(mark),
+            mark: Some(mark(config, line)),
             ..Rule::new(table, table)
         };
-        let sourced = own_sources(config, line).map(|sources| Rule {
+        let sourced = sources(config, line).map(move |sources| Rule {
             from: Some(sources),
             ..Rule::new(table, table)
         });
@@ -44,27 +48,53 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
             output: Some(line.interface.clone()),
             ..Rule::new(table, table)
         });
-        let kept = kept_sources(config, line).map(move |sources| Rule {
-            from: Some(sources),
-            ..Rule::new(table, table)
-        });
-        let sourced = sourced.into_iter().chain(kept);
         std::iter::once(marked).chain(sourced).chain(bound)
     });
     let pins = config.pins.iter().filter_map(|pin| self::pin(config, pin));
     let balance = Rule::new(kernel.balance_table, kernel.balance_table);
-    std::iter::once(main)
+    between
+        .chain([main])
         .chain(specific)
         .chain(pins)
         .chain([balance])
         .collect()
 }
 
-/// The sources that are others' on the line's card, as far as they are not the line's own.
-fn kept_sources<'a>(config: &Config, line: &'a Line) -> impl Iterator<Item = Ipv4Net> + use<'a> {
+/// From this line into the others' networks: its connections, and what has its sources.
+fn between<'a>(
+    config: &'a Config,
+    lines: &'a [&'a Line],
+    line: &'a Line,
+) -> impl Iterator<Item = Rule> + use<'a> {
+    let kernel = &config.kernel;
+    let rule = move |to| Rule {
+        to: Some(to),
+        ..Rule::new(kernel.between_priority(), kernel.table(line.number))
+    };
+    let others = lines.iter().filter(|other| other.name != line.name);
+    let networks: BTreeSet<Ipv4Net> = others
+        .flat_map(|other| near(other))
+        .filter(|network| near(line).all(|own| !overlap(own, *network)))
+        .collect();
+    networks.into_iter().flat_map(move |network| {
+        let marked = Rule {
+            mark: Some(mark(config, line)),
+            ..rule(network)
+        };
+        let sourced = sources(config, line).map(move |sources| Rule {
+            from: Some(sources),
+            ..rule(network)
+        });
+        std::iter::once(marked).chain(sourced)
+    })
+}
+
+/// The line's sources, and others' on its card as far as they are not its own.
+fn sources<'a>(config: &Config, line: &'a Line) -> impl Iterator<Item = Ipv4Net> + use<'a> {
     let own = own_sources(config, line);
     let is_own = move |kept: &Ipv4Net| own.is_some_and(|own| own.contains(kept));
-    line.keep.iter().copied().filter(move |kept| !is_own(kept))
+    let kept = line.keep.iter().copied().filter(move |kept| !is_own(kept));
+    own.into_iter().chain(kept)
 }
 
 /// New connections only: those that run are asked for by their marks, at smaller priorities.

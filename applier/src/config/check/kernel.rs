@@ -8,14 +8,25 @@ use crate::config::{Kernel, Line, file, value};
 
 pub(super) fn kernel(raw: &file::Kernel, lines: &[Line]) -> Checked<Kernel> {
     let default = Kernel::default();
-    let priority = |value: &Option<Spanned<i64>>, what, default| match value {
-        Some(value) => value::number(value, what, 1..32766),
+    let priority = |value: &Option<Spanned<i64>>, what, least, default| match value {
+        Some(value) => value::number(value, what, least..32766),
         None => Ok(default),
     };
     let kernel = Kernel {
-        main_priority: priority(&raw.main_priority, "main_priority", default.main_priority)?,
-        first_table: priority(&raw.first_table, "first_table", default.first_table)?,
-        balance_table: priority(&raw.balance_table, "balance_table", default.balance_table)?,
+        // One is asked before it.
+        main_priority: priority(
+            &raw.main_priority,
+            "main_priority",
+            2,
+            default.main_priority,
+        )?,
+        first_table: priority(&raw.first_table, "first_table", 1, default.first_table)?,
+        balance_table: priority(
+            &raw.balance_table,
+            "balance_table",
+            1,
+            default.balance_table,
+        )?,
         mark_mask: match &raw.mark_mask {
             Some(mask) => value::mask(mask)?,
             None => default.mark_mask,

@@ -35,6 +35,10 @@ fn shared_numbers() {
          on; write a smaller main_priority",
     );
     refused(
+        &kernel("main_priority = 1"),
+        "lines.toml:23:17: main_priority 1 is not between 2 and 32765",
+    );
+    refused(
         &kernel("first_table = 0"),
         "lines.toml:23:15: first_table 0 is not between 1 and 32765",
     );

@@ -1,6 +1,6 @@
 //! Traffic and its captures, beside a router that nobody has set up.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -129,6 +129,34 @@ fn what_is_injected_is_a_stray_where_it_arrives() {
             traffic.turn(Duration::from_millis(10)).unwrap();
         }
         assert_eq!(traffic.strays(), [Stray { source, to }]);
+    });
+}
+
+/// As a resolver is, by a program that asks of itself.
+#[test]
+fn a_name_server_gives_the_query_back_as_an_answer() {
+    sandbox::test(|sandbox| {
+        let lab = plain_router(sandbox);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        // The root's name servers, with recursion.
+        let query = [b"\x12\x34\x01\x00\x00\x01", &[0; 7][..], b"\0\x02\0\x01"].concat();
+        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+            .send_to(&query, (Ipv4Addr::new(198, 18, 0, 53), 53))
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut answer = [0; 64];
+        let length = loop {
+            match socket.recv(&mut answer) {
+                Ok(length) => break length,
+                Err(_) => assert!(Instant::now() < deadline, "no answer"),
+            }
+            traffic.turn(Duration::from_millis(5)).unwrap();
+        };
+        let mut expected = query;
+        expected[2] = 0x81;
+        assert_eq!(answer[..length], expected);
     });
 }
 

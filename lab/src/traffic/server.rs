@@ -88,7 +88,17 @@ pub(crate) fn answer(burst: &mut Burst, mac: Mac, servers: Ipv4Net, frame: &Fram
     }
 }
 
-/// Appends what a server says to a packet of these ends.
+const DOMAIN: u16 = 53;
+const RESPONSE: u8 = 0x80;
+
+/// Whether it asks one question of a name server (RFC 1035, 4.1.1): no [`Request`] looks so before its
+/// 65,536th exchange.
+fn is_query(message: &[u8]) -> bool {
+    message.len() > 12 && message[2] & RESPONSE == 0 && message[4..6] == [0, 1]
+}
+
+/// Appends what a server says to a packet of these ends. A name server gives a query back with no
+/// records, which is an answer.
 pub(crate) fn reply(
     burst: &mut Burst,
     macs: (Mac, Mac),
@@ -99,6 +109,11 @@ pub(crate) fn reply(
     match header {
         // The hosts' kernels answer by themselves.
         Header::Echo { .. } => {}
+        Header::Udp if ends.destination_port == DOMAIN && is_query(payload) => {
+            let mut answer = payload.to_vec();
+            answer[2] |= RESPONSE;
+            frame::write(burst, macs, ends.reversed(), header, &answer);
+        }
         Header::Udp => {
             let answer = Answer::to_bytes(payload, ends);
             frame::write(burst, macs, ends.reversed(), header, &answer);

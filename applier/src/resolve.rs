@@ -17,7 +17,7 @@ use crate::verdicts::{Verdict, Verdicts};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
     /// The configuration with the addresses and gateways of now. A dynamic line that has lost its
-    /// address has here the one that it had last, as a host's: its connections stay its own, and
+    /// address has here the one that it had last: its connections stay its own, and
     /// go on when the same address comes back.
     pub config: Config,
     /// The lines that cannot be used, by their names, and what they lack.
@@ -80,7 +80,7 @@ pub fn resolve(config: &Config, found: &State) -> Resolved {
             let last = last_address(config, line, found);
             dynamic(line, &config.lans, last, found).or_else(|| {
                 let table = config.kernel.table(line.number);
-                gateway(line, last, table, found)
+                gateway(line, last.map(|net| net.addr()), table, found)
             })
         } else {
             (line.gateway.is_none() && asks_by_arp(line, found)).then_some(Lack::Gateway)
@@ -99,22 +99,29 @@ fn mtus(config: &Config, found: &State) -> Mtus {
         .collect()
 }
 
-/// The address that the line had when the kernel was last changed: the rule for it tells.
-fn last_address(config: &Config, line: &Line, found: &State) -> Option<Ipv4Addr> {
-    let table = config.kernel.table(line.number);
-    let of_line = found
-        .rules
-        .iter()
-        .filter(|rule| rule.is_ours() && rule.priority == table && rule.table == table);
+/// The address that the line had when the kernel was last changed: the rule for it tells, and its
+/// network those that lead the other lines' connections into it.
+fn last_address(config: &Config, line: &Line, found: &State) -> Option<Ipv4Net> {
+    let kernel = &config.kernel;
+    let table = kernel.table(line.number);
+    let ours = |priority| {
+        let rules = found.rules.iter();
+        rules.filter(move |rule| rule.is_ours() && rule.priority == priority)
+    };
+    let of_line = ours(table).filter(|rule| rule.table == table);
     let hosts = of_line.filter_map(|rule| rule.from.filter(|from| from.prefix_len() == 32));
     let kept = |host: &Ipv4Net| line.keep.contains(host);
     let mut own = hosts.filter(|host| !kept(host));
-    own.next().map(|host| host.addr())
+    let host = own.next()?;
+    let networks = ours(kernel.between_priority()).filter_map(|rule| rule.to);
+    let mut around = networks.filter(|network| network.contains(&host));
+    let prefix = around.next().unwrap_or(host).prefix_len();
+    Ipv4Net::new(host.addr(), prefix).ok()
 }
 
 /// Of several addresses the one that the found route names, else the first in the gateway's
 /// network, else the first (how-to 2.3.3).
-fn dynamic(line: &mut Line, lans: &[Lan], last: Option<Ipv4Addr>, found: &State) -> Option<Lack> {
+fn dynamic(line: &mut Line, lans: &[Lan], last: Option<Ipv4Net>, found: &State) -> Option<Lack> {
     let held = held(line, found);
     let (hop, source) = default_route(&line.interface, TABLE_MAIN, found).unzip();
     let gateway = line.gateway.or(hop.and_then(|hop| hop.gateway));
@@ -125,7 +132,7 @@ fn dynamic(line: &mut Line, lans: &[Lan], last: Option<Ipv4Addr>, found: &State)
         .find(named)
         .or_else(|| held.iter().find(near))
         .or(held.first());
-    line.address = address.copied().or(last.map(Ipv4Net::from));
+    line.address = address.copied().or(last);
     let inside = |lan: &Lan| {
         address.is_some_and(|net| {
             lan.inside()

@@ -141,6 +141,17 @@ fn who_is_in_one_line_s_network_is_answered_by_the_line_that_they_ask() {
             udp.send_to(b"answered", from).unwrap();
             question.set_read_timeout(Some(PATIENCE)).unwrap();
             question.recv(&mut [0; 8]).expect("an answer by UDP");
+            // And the other way round, from the address that the router is asked for.
+            let service = internet
+                .enter(|| UdpSocket::bind((neighbour, PORT)))
+                .unwrap();
+            service.set_read_timeout(Some(PATIENCE)).unwrap();
+            let router = UdpSocket::bind((*other.ip(), 0)).unwrap();
+            router.send_to(b"question", (neighbour, PORT)).unwrap();
+            let (_, from) = service
+                .recv_from(&mut [0; 8])
+                .expect("a question from the router");
+            assert_eq!(from, router.local_addr().unwrap());
         });
     });
 }

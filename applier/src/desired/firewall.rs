@@ -14,7 +14,7 @@ use multiwan_kernel::nft::{
     SegmentSize, State, Statement, States, Table, Test, Verdict,
 };
 
-use super::{Mtus, mark, near, own_sources, shares_card};
+use super::{Mtus, led_elsewhere, mark, near, own_sources, shares_card};
 use crate::config::{Config, Established, Lan, Line};
 use crate::verdicts::Verdicts;
 
@@ -78,6 +78,16 @@ fn prerouting(config: &Config) -> Chain {
     }
     chain.rule([Verdict::Jump(SEGMENT_SIZES.into()).into()]);
     chain.rule([unmarked(config), Verdict::Jump(ADOPT.into()).into()]);
+    // The mark would have strict `rp_filter` believe that they belong on this line.
+    for line in &config.lines {
+        for network in led_elsewhere(config, line) {
+            chain.rule([
+                Statement::InputInterface(Test::Is, line.interface.clone()),
+                Statement::Source(Test::Is, network),
+                Verdict::Return.into(),
+            ]);
+        }
+    }
     restore(config, &mut chain);
     if resets(config) {
         chain.rule([Verdict::Jump(DEAD_LINES.into()).into()]);
@@ -260,10 +270,24 @@ pub(crate) fn known_by(table: &Table) -> Vec<(Mark, Ipv4Addr)> {
         .collect()
 }
 
-/// This router's own packets: those of a connection with a line are routed anew by its mark.
+/// This router's own packets: those of a connection with a line are routed anew by its mark, and so are
+/// those that begin one with a line's address in another line's network.
 fn output(config: &Config) -> Chain {
     let mut chain = base(RESTORES, Kind::Route, Hook::Output, MANGLE);
     restore(config, &mut chain);
+    for line in &config.lines {
+        let Some(address) = line.address else {
+            continue;
+        };
+        for network in led_elsewhere(config, line) {
+            chain.rule([
+                unmarked(config),
+                Statement::Source(Test::Is, address.addr().into()),
+                Statement::Destination(Test::Is, network),
+                Statement::SetPacketMark(mark(config, line)),
+            ]);
+        }
+    }
     chain
 }
 

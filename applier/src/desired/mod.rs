@@ -120,6 +120,17 @@ fn near(line: &Line) -> impl Iterator<Item = Ipv4Net> {
     own.into_iter().chain(line.keep.iter().copied())
 }
 
+/// The networks of other lines that main leads to by their own cards, whatever line a connection is on.
+fn led_elsewhere(config: &Config, line: &Line) -> BTreeSet<Ipv4Net> {
+    let others = config.lines.iter();
+    let elsewhere = others.filter(|other| other.interface != line.interface);
+    elsewhere
+        .flat_map(near)
+        .filter(|network| network.prefix_len() < 32)
+        .filter(|network| !near(line).any(|own| overlap(own, *network)))
+        .collect()
+}
+
 fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }

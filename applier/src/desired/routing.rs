@@ -1,11 +1,9 @@
 //! The how-to's rules and tables (2.3.3), with a mark per line where the patches looked at the
 //! local source address.
 
-use std::collections::BTreeSet;
-
 use ipnet::Ipv4Net;
 
-use super::{mark, near, overlap, own_sources, shares_card};
+use super::{led_elsewhere, mark, own_sources, shares_card};
 use crate::config::{Config, Line, Pin};
 use crate::state::{Hop, Route, Rule, TABLE_MAIN, Target};
 use crate::verdicts::Verdicts;
@@ -23,8 +21,8 @@ const METRIC_UNREACHABLE: u32 = u32::MAX;
 /// card uses that line, also a backup that 222 does not have: without a route by that card the
 /// kernel would take the whole Internet for neighbours on it.
 ///
-/// Before main come the ways between lines: who is in one line's network and asks for another line's
-/// address is answered by that one, though main knows a shorter way.
+/// Before main come connections of one line with another's network: who is there, and asks for an address
+/// of the first, is answered by that one, though main knows a shorter way.
 pub(super) fn rules(config: &Config) -> Vec<Rule> {
     let kernel = &config.kernel;
     let main = Rule {
@@ -33,7 +31,7 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
     };
     let mut lines: Vec<&Line> = config.lines.iter().collect();
     lines.sort_by_key(|line| line.number);
-    let between = lines.iter().flat_map(|line| between(config, &lines, line));
+    let between = lines.iter().flat_map(|line| between(config, line));
     let specific = lines.iter().flat_map(|line| {
         let table = kernel.table(line.number);
         let marked = Rule {
@@ -60,32 +58,16 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
         .collect()
 }
 
-/// From this line into the others' networks: its connections, and what has its sources.
-fn between<'a>(
-    config: &'a Config,
-    lines: &'a [&'a Line],
-    line: &'a Line,
-) -> impl Iterator<Item = Rule> + use<'a> {
+/// The line's connections with the others' networks.
+fn between(config: &Config, line: &Line) -> impl Iterator<Item = Rule> + use<> {
     let kernel = &config.kernel;
-    let rule = move |to| Rule {
-        to: Some(to),
-        ..Rule::new(kernel.between_priority(), kernel.table(line.number))
-    };
-    let others = lines.iter().filter(|other| other.name != line.name);
-    let networks: BTreeSet<Ipv4Net> = others
-        .flat_map(|other| near(other))
-        .filter(|network| near(line).all(|own| !overlap(own, *network)))
-        .collect();
-    networks.into_iter().flat_map(move |network| {
-        let marked = Rule {
-            mark: Some(mark(config, line)),
-            ..rule(network)
-        };
-        let sourced = sources(config, line).map(move |sources| Rule {
-            from: Some(sources),
-            ..rule(network)
-        });
-        std::iter::once(marked).chain(sourced)
+    let (priority, table) = (kernel.between_priority(), kernel.table(line.number));
+    let mark = mark(config, line);
+    let networks = led_elsewhere(config, line).into_iter();
+    networks.map(move |network| Rule {
+        to: Some(network),
+        mark: Some(mark),
+        ..Rule::new(priority, table)
     })
 }
 

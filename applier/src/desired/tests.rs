@@ -116,9 +116,7 @@ fn a_dead_line_leaves_the_balance_table_and_keeps_prohibit() {
             "ip route add unreachable default proto static metric 4294967295 table 222",
             "ip route add default via 203.0.113.1 dev eth2 src 203.0.113.2 proto static table 202",
             "ip rule add prio 49 to 203.0.113.0/24 fwmark 0x100/0x3f00 table 201 protocol 222",
-            "ip rule add prio 49 from 198.51.100.0/24 to 203.0.113.0/24 table 201 protocol 222",
             "ip rule add prio 49 to 198.51.100.0/24 fwmark 0x200/0x3f00 table 202 protocol 222",
-            "ip rule add prio 49 from 203.0.113.0/24 to 198.51.100.0/24 table 202 protocol 222",
             "ip rule add prio 50 table main suppress_prefixlength 0 protocol 222",
             "ip rule add prio 201 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule add prio 201 from 198.51.100.0/24 table 201 protocol 222",
@@ -302,13 +300,18 @@ fn kept_addresses_are_their_line_s() {
         rules.map(str::to_owned).collect::<Vec<_>>()
     };
     let leaves_by_another = "oifname \"eth2\" ip saddr 198.18.7.0/28 counter drop";
-    assert_eq!(kept(TWO_LINES), [leaves_by_another]);
-    let reset = format!("established = \"reset\"\n{TWO_LINES}");
-    assert!(
-        kept(&reset)[0].contains("ip daddr != 198.18.7.0/28"),
-        "{:?}",
-        kept(&reset)
+    let asked_by_another = [
+        "iifname \"eth2\" ip saddr 198.18.7.0/28 return",
+        "ct mark & 0x3f00 == 0x0 ip saddr 203.0.113.2 ip daddr 198.18.7.0/28 meta mark set meta mark & \
+         0xffffc0ff | 0x200",
+    ];
+    assert_eq!(
+        kept(TWO_LINES),
+        [&asked_by_another[..], &[leaves_by_another]].concat()
     );
+    let reset = kept(&format!("established = \"reset\"\n{TWO_LINES}"));
+    let reached = |rule: &String| rule.contains("ip daddr != 198.18.7.0/28");
+    assert!(reset.iter().any(reached), "{reset:?}");
     let shared = kept(SHARED_CARD);
     assert!(
         shared[0].contains("ip daddr 198.18.7.0/28 ct state new"),

@@ -72,7 +72,7 @@ fn equal_priority(cx: &mut Context) -> Result<Judgement, Trouble> {
 }
 
 /// Moves the rules for the lines' tables to the first one's priority, the last line's first; how
-/// many there are.
+/// many there are. Exceptions that are asked before main stay where they are.
 fn share_a_priority(scene: &mut Scene<'_>) -> Result<usize, Trouble> {
     let kernel = &scene.cx.config.kernel;
     let lines = scene.cx.lines().iter();
@@ -86,6 +86,7 @@ fn share_a_priority(scene: &mut Scene<'_>) -> Result<usize, Trouble> {
         _ => None,
     });
     let mut rules: Vec<(usize, RuleMessage)> = rules
+        .filter(|rule| priority(rule) > kernel.main_priority)
         .filter_map(|rule| Some((tables.iter().position(|&own| own == table(&rule))?, rule)))
         .collect();
     rules.sort_by_key(|&(line, _)| std::cmp::Reverse(line));
@@ -102,6 +103,17 @@ fn share_a_priority(scene: &mut Scene<'_>) -> Result<usize, Trouble> {
         router.change([old, new])?;
     }
     Ok(rules.len())
+}
+
+fn priority(rule: &RuleMessage) -> u32 {
+    let attribute = rule
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            RuleAttribute::Priority(priority) => Some(*priority),
+            _ => None,
+        });
+    attribute.unwrap_or(0)
 }
 
 fn table(rule: &RuleMessage) -> u32 {

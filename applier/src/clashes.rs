@@ -203,7 +203,7 @@ pub fn clashes(config: &Config, around: &Surroundings) -> Vec<Clash> {
 }
 
 fn rule_clashes(kernel: &Kernel, rule: &ForeignRule) -> impl Iterator<Item = Clash> + use<> {
-    let between = (kernel.between_priority()..=kernel.balance_table).contains(&rule.priority);
+    let between = (kernel.within_priority()..=kernel.balance_table).contains(&rule.priority);
     let behind = rule.priority > kernel.balance_table;
     let tested = rule.mark.is_some_and(|m| m.mask() & kernel.mark_mask != 0);
     let place = if between {
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn rules_before_multiwan_s_are_where_they_belong() {
         let around = Surroundings {
-            rules: vec![rule(48, 52)],
+            rules: vec![rule(47, 52)],
             ..Surroundings::default()
         };
         says(&around, &[]);

@@ -101,11 +101,7 @@ fn who_is_in_one_line_s_network_is_answered_by_the_line_that_they_ask() {
         stage.play_applied((1, 0), |lab| {
             // As far as the router can tell, what comes by the second line is from there.
             let internet = lab.internet();
-            let address = format!("address add {neighbour}/32 dev lo");
-            let add = || {
-                run(Command::new("ip").args(address.split(' ')));
-                Ok(())
-            };
+            let add = || Ok(ip(&format!("address add {neighbour}/32 dev lo")));
             internet.enter(add).unwrap();
             let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
             let ask = || {
@@ -156,6 +152,35 @@ fn who_is_in_one_line_s_network_is_answered_by_the_line_that_they_ask() {
     });
 }
 
+/// Out of the second line's network, as a provider's customers have it: behind the router, which main says.
+#[test]
+fn a_host_within_another_line_s_network_is_reached_where_main_leads_to_it() {
+    const PORT: u16 = 40_002;
+    let server = Ipv4Addr::new(203, 0, 113, 77);
+    sandbox::test(|sandbox| {
+        let stage = Stage::new(sandbox, TWO_LINES_RESET.toml);
+        stage.play_applied((1, 0), |lab| {
+            ip(&format!("route add {server}/32 dev eth0"));
+            let listen = || {
+                ip(&format!("address add {server}/32 dev eth0"));
+                TcpListener::bind((server, PORT))
+            };
+            let listener = lab.client(0).host().enter(listen).unwrap();
+            forward(server, PORT);
+            let line = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), PORT);
+            let ask = || TcpStream::connect_timeout(&line.into(), PATIENCE);
+            let mut asking = lab.internet().enter(ask).expect("forwarded and answered");
+            asking.write_all(b"question").unwrap();
+            let (mut answering, _) = listener.accept().unwrap();
+            answering.read_exact(&mut [0; 8]).unwrap();
+        });
+    });
+}
+
+fn ip(command: &str) {
+    run(Command::new("ip").args(command.split(' ')));
+}
+
 /// To a host of the LAN what comes to a line's address and this port.
 fn forward(to: Ipv4Addr, port: u16) {
     let rules = format!(
@@ -183,9 +208,5 @@ fn answer_by_the_router(host: &Host, other: Ipv4Addr) {
         host.set(&key, "0").unwrap();
     }
     let way = format!("route add {other} via 192.0.2.1");
-    let run = || {
-        run(Command::new("ip").args(way.split(' ')));
-        Ok(())
-    };
-    host.enter(run).unwrap();
+    host.enter(|| Ok(ip(&way))).unwrap();
 }

@@ -231,7 +231,7 @@ pub struct Pin {
 /// Priorities, tables and marks: what the described configuration shares with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {
-    /// Priority of the rule that looks up main first; 2 or more.
+    /// Priority of the rule that looks up main first; 3 or more.
     pub main_priority: u32,
     /// Table and priority of line 1.
     pub first_table: u32,
@@ -245,6 +245,11 @@ impl Kernel {
     /// The table, and the priority of its rules, of the line with that number.
     pub fn table(&self, number: u8) -> u32 {
         self.first_table + u32::from(number) - 1
+    }
+
+    /// The priority of the rules for what main has within a line's network: before those that lead away.
+    pub fn within_priority(&self) -> u32 {
+        self.main_priority - 2
     }
 
     /// The priority of the rules for what goes from one line into another's network: before main.

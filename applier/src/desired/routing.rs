@@ -1,6 +1,8 @@
 //! The how-to's rules and tables (2.3.3), with a mark per line where the patches looked at the
 //! local source address.
 
+use std::collections::BTreeSet;
+
 use ipnet::Ipv4Net;
 
 use super::{led_elsewhere, mark, own_sources, shares_card};
@@ -22,7 +24,8 @@ const METRIC_UNREACHABLE: u32 = u32::MAX;
 /// kernel would take the whole Internet for neighbours on it.
 ///
 /// Before main come connections of one line with another's network: who is there, and asks for an address
-/// of the first, is answered by that one, though main knows a shorter way.
+/// of the first, is answered by that one, though main knows a shorter way; and before these main again, for
+/// what somebody has within that network elsewhere, as a host that the router answers ARP for.
 pub(super) fn rules(config: &Config) -> Vec<Rule> {
     let kernel = &config.kernel;
     let main = Rule {
@@ -31,6 +34,7 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
     };
     let mut lines: Vec<&Line> = config.lines.iter().collect();
     lines.sort_by_key(|line| line.number);
+    let within = within(config).into_iter();
     let between = lines.iter().flat_map(|line| between(config, line));
     let specific = lines.iter().flat_map(|line| {
         let table = kernel.table(line.number);
@@ -50,12 +54,27 @@ pub(super) fn rules(config: &Config) -> Vec<Rule> {
     });
     let pins = config.pins.iter().filter_map(|pin| self::pin(config, pin));
     let balance = Rule::new(kernel.balance_table, kernel.balance_table);
-    between
+    within
+        .chain(between)
         .chain([main])
         .chain(specific)
         .chain(pins)
         .chain([balance])
         .collect()
+}
+
+/// Main's ways into a part of a line's network, where another line's connections would be led away.
+fn within(config: &Config) -> Vec<Rule> {
+    let networks = config.lines.iter();
+    let networks: BTreeSet<_> = networks
+        .flat_map(|line| led_elsewhere(config, line))
+        .collect();
+    let rule = |network: Ipv4Net| Rule {
+        to: Some(network),
+        suppress_prefix_length: Some(network.prefix_len().into()),
+        ..Rule::new(config.kernel.within_priority(), TABLE_MAIN)
+    };
+    networks.into_iter().map(rule).collect()
 }
 
 /// The line's connections with the others' networks.

@@ -115,6 +115,8 @@ fn a_dead_line_leaves_the_balance_table_and_keeps_prohibit() {
             "ip route add prohibit default proto static metric 1 table 202",
             "ip route add unreachable default proto static metric 4294967295 table 222",
             "ip route add default via 203.0.113.1 dev eth2 src 203.0.113.2 proto static table 202",
+            "ip rule add prio 48 to 198.51.100.0/24 table main suppress_prefixlength 24 protocol 222",
+            "ip rule add prio 48 to 203.0.113.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule add prio 49 to 203.0.113.0/24 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule add prio 49 to 198.51.100.0/24 fwmark 0x200/0x3f00 table 202 protocol 222",
             "ip rule add prio 50 table main suppress_prefixlength 0 protocol 222",

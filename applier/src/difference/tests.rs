@@ -100,10 +100,12 @@ fn a_line_that_is_replaced_leaves_before_the_firewall_and_its_heir_joins_after()
             "ip route replace default via 192.88.99.1 dev eth2 src 192.88.99.2 proto static table 202",
             "ip route replace default via 198.51.100.1 dev eth1 proto static table 222",
             "nft -f - <<'EOF'",
+            "ip rule add prio 48 to 192.88.99.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule add prio 49 to 192.88.99.0/24 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule add prio 202 from 192.88.99.0/24 table 202 protocol 222",
             "ip route replace default proto static table 222 nexthop via 198.51.100.1 dev eth1 \
              weight 1 nexthop via 192.88.99.1 dev eth2 weight 1",
+            "ip rule del prio 48 to 203.0.113.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule del prio 49 to 203.0.113.0/24 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule del prio 202 from 203.0.113.0/24 table 202 protocol 222",
             "ip address del 203.0.113.2/24 dev eth2",
@@ -125,6 +127,8 @@ fn a_line_that_goes_leaves_nothing_but_its_address() {
         [
             "ip route replace default via 198.51.100.1 dev eth1 proto static table 222",
             "nft -f - <<'EOF'",
+            "ip rule del prio 48 to 198.51.100.0/24 table main suppress_prefixlength 24 protocol 222",
+            "ip rule del prio 48 to 203.0.113.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule del prio 49 to 203.0.113.0/24 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule del prio 49 to 198.51.100.0/24 fwmark 0x200/0x3f00 table 202 protocol 222",
             "ip rule del prio 202 fwmark 0x200/0x3f00 table 202 protocol 222",
@@ -197,7 +201,7 @@ fn rules_of_the_how_to_s_own_script_stay_beside() {
             .collect(),
         ..found.clone()
     };
-    assert_eq!(difference(&bare, &found).steps().len(), 10);
+    assert_eq!(difference(&bare, &found).steps().len(), 12);
 }
 
 #[test]

@@ -13,11 +13,11 @@ pub(super) fn kernel(raw: &file::Kernel, lines: &[Line]) -> Checked<Kernel> {
         None => Ok(default),
     };
     let kernel = Kernel {
-        // One is asked before it.
+        // Two are asked before it.
         main_priority: priority(
             &raw.main_priority,
             "main_priority",
-            2,
+            3,
             default.main_priority,
         )?,
         first_table: priority(&raw.first_table, "first_table", 1, default.first_table)?,

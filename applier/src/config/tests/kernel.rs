@@ -35,8 +35,8 @@ fn shared_numbers() {
          on; write a smaller main_priority",
     );
     refused(
-        &kernel("main_priority = 1"),
-        "lines.toml:23:17: main_priority 1 is not between 2 and 32765",
+        &kernel("main_priority = 2"),
+        "lines.toml:23:17: main_priority 2 is not between 3 and 32765",
     );
     refused(
         &kernel("first_table = 0"),

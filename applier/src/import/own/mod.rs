@@ -77,7 +77,7 @@ struct Own<'a> {
 /// By its rules: main's first, a mark of each line, and one for all that is left.
 fn numbers(router: &Router) -> Option<Kernel> {
     let rules = || router.state.rules.iter().filter(|rule| rule.is_ours());
-    let main = rules().find(|rule| rule.table == TABLE_MAIN)?;
+    let main = rules().find(|rule| rule.table == TABLE_MAIN && rule.to.is_none())?;
     let (line, mark) = rules().find_map(|rule| Some((rule, rule.mark?)))?;
     let balance = rules().rfind(|rule| is_general(rule) && rule.table != TABLE_MAIN)?;
     let number = u32::from(number(mark)?);

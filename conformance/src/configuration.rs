@@ -55,6 +55,12 @@ pub const TWO_LINES_RESET: Builtin = Builtin {
     toml: include_str!("../../fixtures/configs/two-lines-reset.toml"),
 };
 
+/// As [`TWO_LINES`]; three missed answers make a line dead, and three in a row bring it back.
+pub const TWO_LINES_PATIENT: Builtin = Builtin {
+    name: "two-lines-patient",
+    toml: include_str!("../../fixtures/configs/two-lines-patient.toml"),
+};
+
 /// Two lines, and a third that is for when they are dead.
 pub const BACKUP: Builtin = Builtin {
     name: "backup",
@@ -151,6 +157,7 @@ pub const BUILTIN: &[Builtin] = &[
     THREE_LINES_RELEASE,
     TWO_LINES_RELEASE_AFTER,
     TWO_LINES_RESET,
+    TWO_LINES_PATIENT,
     PINS,
     DYNAMIC,
     SHARED_CARD,

@@ -131,15 +131,19 @@ impl Topology {
         self
     }
 
-    /// The clients' addresses, those of clients without a namespace last: the first of
-    /// [`Topology::room`].
+    /// The clients' addresses, those of clients without a namespace last: from both ends of
+    /// [`Topology::room`] by turns, as a LAN has its hosts all over.
     pub fn client_addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.room().take(self.clients + self.flyweights)
+        let mut room = self.room();
+        (0..self.clients + self.flyweights).map_while(move |client| match client % 2 {
+            0 => room.next(),
+            _ => room.next_back(),
+        })
     }
 
     /// The addresses that clients can have: the LAN's in order, without the router's and those that
     /// are to be vacant.
-    pub fn room(&self) -> impl Iterator<Item = Ipv4Addr> {
+    pub fn room(&self) -> impl DoubleEndedIterator<Item = Ipv4Addr> {
         let router = self.lan.router;
         let taken = move |address: &Ipv4Addr| {
             *address == router.addr() || self.vacant.iter().any(|net| net.contains(address))

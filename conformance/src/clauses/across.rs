@@ -33,7 +33,7 @@ static REAPPLY: Clause = Clause {
         source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::first_shares,
     tests: Tests::None,
     judge: reapply,
 };
@@ -68,7 +68,7 @@ static ACROSS_FIRST_APPLY: Clause = Clause {
         keepalive starts. Every connection must be answered, and none may change line or source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::first_shares,
     tests: Tests::None,
     judge: across_first_apply,
 };
@@ -82,9 +82,7 @@ fn across_first_apply(cx: &mut Context) -> Result<Judgement, Trouble> {
     }
     let mut unanswered = scene.apply_again(&flows)?;
     scene.watch()?;
-    for line in 0..scene.cx.lines().len() {
-        scene.until_used(line)?;
-    }
+    scene.until_all_used()?;
     scene.ask(&flows)?;
     unanswered += count_unanswered(&scene, &flows);
     let judgement = stayed(&scene, &flows, unanswered);
@@ -102,7 +100,7 @@ static ACROSS_RELOAD: Clause = Clause {
         connections must use every line.",
     needs: &[Need::Settings, Need::Claimed(Feature::Reload)],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::first_two_share,
     tests: Tests::None,
     judge: across_reload,
 };
@@ -123,9 +121,7 @@ fn across_reload(cx: &mut Context) -> Result<Judgement, Trouble> {
         if unanswered > 0 {
             break;
         }
-        for line in 0..scene.cx.lines().len() {
-            scene.until_used(line)?;
-        }
+        scene.until_all_used()?;
     }
     let judgement = stayed(&scene, &flows, unanswered);
     scene.verdict(judgement)
@@ -161,7 +157,8 @@ fn across_line_added(cx: &mut Context) -> Result<Judgement, Trouble> {
     cx.reconfigure(|lines| kept = Some(lines.remove(ADDED)))?;
     let mut scene = Scene::applied(cx)?;
     scene.watch()?;
-    for line in 1..scene.cx.lines().len() {
+    let others = scene.sharing().into_iter().filter(|&line| line != ADDED);
+    for line in others {
         scene.until_used(line)?;
     }
     let flows = scene.open_any(FLOWS)?;

@@ -43,7 +43,7 @@ static CARRIER: Clause = Clause {
         dead line.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
-    fits: fits::several_lines_share,
+    fits: fits::first_two_share,
     tests: Tests::None,
     judge: |cx| new_connections_avoid_it(cx, Fault::Carrier),
 };
@@ -61,7 +61,7 @@ static SILENT: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,
@@ -80,7 +80,7 @@ static ADMIN_DOWN: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::own_cards(config)
     },
     tests: Tests::None,
@@ -136,7 +136,7 @@ static RECONNECT: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,

@@ -25,15 +25,22 @@ pub(super) fn several_lines(config: &Config) -> Fit {
     needs(config.lines.len() > 1, "two lines or more")
 }
 
-/// All lines get new connections, be it one: a backup line waits.
-pub(super) fn all_share(config: &Config) -> Fit {
-    let backup = config.lines.iter().any(|line| line.backup);
-    needs(!backup, "lines of which none is a backup")
+/// The first line gets new connections while all are up.
+pub(super) fn first_shares(config: &Config) -> Fit {
+    let first = config.lines.first();
+    needs(
+        first.is_some_and(|line| sharing(&config.lines).any(|one| one == line)),
+        "a first line that is no backup",
+    )
 }
 
-pub(super) fn several_lines_share(config: &Config) -> Fit {
-    several_lines(config)?;
-    all_share(config)
+/// So do the first two, which the clauses break; there may be others, and backups, behind them.
+pub(super) fn first_two_share(config: &Config) -> Fit {
+    let first = config.lines.get(..2);
+    needs(
+        first.is_some_and(|two| two.iter().all(|line| !line.backup)),
+        "two lines or more, of which the first two are no backups",
+    )
 }
 
 /// Two lines or more get new connections while all are up; there may be backups beside them.
@@ -68,22 +75,22 @@ pub(super) fn more_than_two_beside_backups(config: &Config) -> Fit {
 }
 
 pub(super) fn more_than_two_share(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(config.lines.len() > 2, "three lines or more")
 }
 
 pub(super) fn equal_weights(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(weights(config).all(|weight| weight == 1), "equal weights")
 }
 
 pub(super) fn two_equal_lines(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(weights(config).eq([1, 1]), "just two lines, equal ones")
 }
 
 pub(super) fn four_to_one(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         weights(config).eq([4, 1]),
         "just two lines, of weights 4 and 1",
@@ -95,12 +102,12 @@ fn weights(config: &Config) -> impl Iterator<Item = u16> {
 }
 
 pub(super) fn spread_by_pairs(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(config.spread == Spread::Pair, "`spread = \"pair\"`")
 }
 
 pub(super) fn spread_by_connections(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         config.spread == Spread::Connection,
         "`spread = \"connection\"`",
@@ -108,7 +115,7 @@ pub(super) fn spread_by_connections(config: &Config) -> Fit {
 }
 
 pub(super) fn targets(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         !config.keepalive.targets.is_empty(),
         "`targets` beyond the gateways",
@@ -116,7 +123,7 @@ pub(super) fn targets(config: &Config) -> Fit {
 }
 
 pub(super) fn no_targets(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         config.keepalive.targets.is_empty(),
         "a keepalive without `targets`",
@@ -124,7 +131,7 @@ pub(super) fn no_targets(config: &Config) -> Fit {
 }
 
 pub(super) fn prohibits(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         config.established == Established::Prohibit,
         "`established = \"prohibit\"`",
@@ -147,7 +154,7 @@ pub(super) fn keeps_the_dead(config: &Config) -> Fit {
 }
 
 pub(super) fn resets(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         config.established == Established::Reset,
         "`established = \"reset\"`",
@@ -169,6 +176,10 @@ pub(super) fn silence_is_found(config: &Config) -> Fit {
         by_targets || !config.lines.iter().any(is_point_to_point),
         "lines that are asked by ARP, or `targets`",
     )
+}
+
+pub(super) fn several_failures(config: &Config) -> Fit {
+    needs(config.keepalive.failures > 1, "`failures` of two or more")
 }
 
 pub(super) fn have_arp(config: &Config) -> Fit {
@@ -226,7 +237,7 @@ pub(super) fn dynamic(config: &Config) -> Fit {
 }
 
 pub(super) fn first_is_point_to_point(config: &Config) -> Fit {
-    several_lines_share(config)?;
+    first_two_share(config)?;
     needs(
         config.lines.first().is_some_and(is_point_to_point),
         "a first line without ARP and gateway",
@@ -284,12 +295,13 @@ mod tests {
     fn backups_are_no_part_of_what_is_shared() {
         let mut lines = config(&BACKUP);
         lines.lines[2].weight = 7;
-        assert!(several_lines_share(&lines).is_err());
+        assert!(first_two_share(&lines).is_ok() && first_shares(&lines).is_ok());
         assert!(equal_beside_backups(&lines).is_ok());
         assert!(unequal_beside_backups(&lines).is_err());
         assert!(more_than_two_beside_backups(&lines).is_err());
         lines.lines[1].backup = true;
         assert!(several_beside_backups(&lines).is_err());
+        assert!(first_two_share(&lines).is_err() && first_shares(&lines).is_ok());
     }
 
     #[test]

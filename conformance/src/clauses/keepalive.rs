@@ -1,6 +1,7 @@
 //! How lines are watched (how-to 2.4).
 
 mod interval;
+mod missed;
 
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use crate::scene::Scene;
 
 pub(super) const CLAUSES: &[&Clause] = &[
     &interval::INTERVAL,
+    &missed::MISSED,
     &NO_ECHO,
     &MAC_CHANGE,
     &ARP_PROBE,
@@ -146,7 +148,7 @@ static BOUND: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::own_cards(config)
     },
     tests: Tests::None,

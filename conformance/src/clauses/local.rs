@@ -91,7 +91,7 @@ static BOUND_DEAD: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,
@@ -183,7 +183,7 @@ static STICKY: Clause = Clause {
         source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::first_two_share,
     tests: Tests::None,
     judge: sticky,
 };

@@ -50,7 +50,7 @@ static NO_FOREIGN_SOURCE: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE, THREE_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,
@@ -97,6 +97,7 @@ fn through_all_faults(scene: &mut Scene<'_>) -> Result<(), Trouble> {
         Ok(())
     };
     phase(scene)?;
+    let sharing = scene.sharing();
     for line in 0..scene.cx.lines().len() {
         for fault in [Fault::Carrier, Fault::Silent] {
             scene.break_line(line, fault)?;
@@ -106,7 +107,9 @@ fn through_all_faults(scene: &mut Scene<'_>) -> Result<(), Trouble> {
             phase(scene)?;
             scene.repair(line)?;
             phase(scene)?;
-            scene.until_used(line)?;
+            if sharing.contains(&line) {
+                scene.until_used(line)?;
+            }
             phase(scene)?;
         }
     }

@@ -36,7 +36,7 @@ static LEFTOVERS: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::all_share(config)?;
+        fits::first_shares(config)?;
         fits::own_cards(config)?;
         fits::described_addresses(config)
     },
@@ -67,9 +67,7 @@ fn leftovers(cx: &mut Context) -> Result<Judgement, Trouble> {
         addresses.len() == 1 && addresses[0].starts_with(&format!("address {} ", described.router));
     if only {
         scene.watch()?;
-        for line in 0..scene.cx.lines().len() {
-            scene.until_used(line)?;
-        }
+        scene.until_all_used()?;
     }
     let judgement = Judgement::holds_if(only, || {
         format!("{} has: {}", described.interface, addresses.join(", "))
@@ -87,7 +85,7 @@ static DEFAULT_IN_MAIN: Clause = Clause {
         one line and source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::first_shares,
     tests: Tests::None,
     judge: default_in_main,
 };
@@ -168,7 +166,7 @@ static ROLLBACK: Clause = Clause {
     needs: &[Need::Settings, Need::Shipped],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::own_networks(config)
     },
     tests: Tests::None,
@@ -208,7 +206,7 @@ static DOWN: Clause = Clause {
         may have left by it with another's source.",
     needs: &[Need::Settings, Need::Claimed(Feature::Down)],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::first_shares,
     tests: Tests::None,
     judge: down,
 };
@@ -220,9 +218,7 @@ fn down(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.lab.add_foreign_state()?;
     let before = Found::now(&mut scene)?;
     scene.apply()?;
-    for line in 0..scene.cx.lines().len() {
-        scene.until_used(line)?;
-    }
+    scene.until_all_used()?;
     let running = scene.open_any(64)?;
     scene.down()?;
     let changed = before.changed(&Found::now(&mut scene)?);

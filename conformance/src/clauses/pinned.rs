@@ -30,7 +30,7 @@ static PINNED: Clause = Clause {
     configurations: &[PINS],
     fits: |config| {
         fits::silence_is_found(config)?;
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         needs(!config.pins.is_empty(), "pins")?;
         needs(
             config.pins.iter().all(|pin| can_be_met(pin, config)),

@@ -39,7 +39,7 @@ static KEEPALIVE: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, FOUR_TO_ONE],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::Shares(1),
@@ -57,7 +57,7 @@ static CARRIER: Clause = Clause {
         by the exact binomial test, and 400 of them ask twice more.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::first_two_share,
     tests: Tests::Shares(1),
     judge: |cx| used_again(cx, Fault::Carrier),
 };
@@ -74,7 +74,7 @@ static NO_ECHO: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::Shares(1),
@@ -114,7 +114,7 @@ static ROUTES_RESTORED: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::own_cards(config)
     },
     tests: Tests::Shares(1),
@@ -134,7 +134,7 @@ static MAC_CHANGE: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)?;
         fits::have_arp(config)
     },

@@ -86,7 +86,7 @@ static ACROSS_LINE_LOSS: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::keeps_the_dead(config)?;
         fits::silence_is_found(config)
     },
@@ -146,7 +146,7 @@ static ACROSS_RECOVERY: Clause = Clause {
         must be answered, and no packet may leave by a second line or with a second source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::first_two_share,
     tests: Tests::None,
     judge: across_recovery,
 };

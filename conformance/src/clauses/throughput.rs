@@ -47,15 +47,15 @@ fn sum(cx: &mut Context) -> Result<Judgement, Trouble> {
     /// No line carries more of its rate than that, but out of its bucket.
     const ABOVE: f64 = 1.02;
     let mut scene = Scene::rated(cx, |_| 20_000_000)?;
-    let wanted = EACH * scene.cx.lines().len();
+    let lines = scene.sharing();
+    let wanted = EACH * lines.len();
     let by_line = scene.open_downloads(wanted)?;
     let flows = by_line.concat();
-    let idle = by_line.iter().position(Vec::is_empty);
-    if flows.len() < wanted || idle.is_some() {
+    let idle = lines.iter().any(|&line| by_line[line].is_empty());
+    if flows.len() < wanted || idle {
         let judgement = unopened(&scene, wanted, &by_line);
         return scene.verdict(judgement);
     }
-    let lines: Vec<usize> = (0..by_line.len()).collect();
     let alone = scene.carry(&by_line[0], BYTES)?;
     let all = scene.carry(&flows, BYTES)?;
     let (Some(one), Some(several)) = (

@@ -352,7 +352,7 @@ static RELEASED: Clause = Clause {
     configurations: &[THREE_LINES_RELEASE, TWO_LINES_RELEASE_AFTER],
     fits: |config| {
         fits::silence_is_found(config)?;
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         needs(
             config.established == Established::Release
                 || config.release_after < Duration::from_secs(3),

@@ -264,6 +264,13 @@ impl<'a> Scene<'a> {
         self.cx.config.lines[line].name.clone()
     }
 
+    /// The lines that get new connections while all are up.
+    pub fn sharing(&self) -> Vec<usize> {
+        let shares = expected(self.cx.lines()).enumerate();
+        let sharing = shares.filter(|&(_, share)| share > 0.0);
+        sharing.map(|(line, _)| line).collect()
+    }
+
     /// Each line's own address, in order.
     pub fn own_addresses(&self) -> Vec<Ipv4Addr> {
         self.lab

@@ -42,9 +42,29 @@ impl Scene<'_> {
         }
         Judgement::failed(format!(
             "of {} connections {unanswered} were not answered, {nowhere} left by no line, \
-             {split} by several and {others} by one that gets none",
-            flows.len()
+             {split} by several and {others} by one that gets none{}",
+            flows.len(),
+            self.first_unanswered(flows)
         ))
+    }
+
+    /// Where to look: `; the first that was not answered left by dsl1 from 192.0.2.254`.
+    fn first_unanswered(&self, flows: &[FlowId]) -> String {
+        let unanswered = |flow: &&FlowId| {
+            let state = self.traffic.flow(**flow);
+            state.origin != Origin::Sockets && !state.answered()
+        };
+        let Some(&flow) = flows.iter().find(unanswered) else {
+            return String::new();
+        };
+        match self.traffic.ledger().sightings(flow).first() {
+            Some(seen) => format!(
+                "; the first that was not answered left by {} from {}",
+                self.name(seen.line),
+                seen.source.ip()
+            ),
+            None => "; the first that was not answered left by no line".to_owned(),
+        }
     }
 
     /// The verdict on flows of healthy lines: where more than one in a hundred needed a

@@ -52,6 +52,18 @@ impl Scene<'_> {
         })
     }
 
+    /// As [`Scene::until_used`], for all lines that are to share new flows.
+    ///
+    /// # Errors
+    ///
+    /// If one of them is not used in time.
+    pub fn until_all_used(&mut self) -> Result<(), Trouble> {
+        for line in self.sharing() {
+            self.until_used(line)?;
+        }
+        Ok(())
+    }
+
     /// Lets the rest of the time pass that the contract gives for the death of a line that broke at this
     /// time. The kernel alone may have new flows avoid it much sooner, and no packet tells when who
     /// watches lines has done what is left to do.

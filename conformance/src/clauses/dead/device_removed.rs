@@ -23,7 +23,7 @@ pub(super) static DEVICE_REMOVED: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::own_cards(config)?;
         fits::described_addresses(config)
     },

@@ -29,7 +29,7 @@ pub(super) static OTHERS_UNTOUCHED: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES, THREE_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)?;
         fits::own_cards(config)?;
         fits::described_addresses(config)
@@ -121,7 +121,7 @@ pub(super) static NO_WAIT: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,

@@ -30,7 +30,7 @@ pub(super) static DYNAMIC_ADDRESS: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::Dynamic)],
     configurations: &[DYNAMIC],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::dynamic(config)
     },
     tests: Tests::None,

@@ -25,7 +25,7 @@ pub(super) static SHARED_CARD_CLAUSE: Clause = Clause {
     needs: &[Need::Settings, Need::Claimed(Feature::SharedCard)],
     configurations: &[SHARED_CARD],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::shares_first_card(config)
     },
     tests: Tests::Shares(1),

@@ -86,20 +86,21 @@ pub(super) static ANY_CLIENT: Clause = Clause {
         servers must have seen each client with every line's address and no other.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::first_shares,
     tests: Tests::Fixed(1),
     judge: any_client,
 };
 
 fn any_client(cx: &mut Context) -> Result<Judgement, Trouble> {
-    let shares: Vec<f64> = expected(cx.lines()).collect();
+    let shares: Vec<f64> = expected(cx.lines()).filter(|share| *share > 0.0).collect();
     let level = cx.level;
     let mut scene = Scene::set(cx)?;
     let clients = scene.traffic.clients();
     let each = enough(&shares, clients, level);
     // One server after the other has a connection with every client.
     let flows = scene.open(each * clients)?;
-    let own: BTreeSet<_> = scene.own_addresses().into_iter().collect();
+    let own = scene.own_addresses();
+    let own: BTreeSet<_> = scene.sharing().into_iter().map(|line| own[line]).collect();
     let mut seen_as = vec![BTreeSet::new(); clients];
     let mut unanswered = 0;
     for &flow in &flows {

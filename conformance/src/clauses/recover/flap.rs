@@ -23,7 +23,7 @@ pub(super) static FLAP: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,

@@ -32,7 +32,7 @@ pub(super) static NOT_UNPROBED: Clause = Clause {
         Need::Sysctl("net/ipv4/neigh/lo/base_reachable_time_ms"),
     ],
     configurations: &[TWO_LINES],
-    fits: fits::several_lines_share,
+    fits: fits::first_two_share,
     tests: Tests::None,
     judge: not_unprobed,
 };

@@ -109,7 +109,7 @@ pub(in crate::clauses) static AFTER_CLOSE: Clause = Clause {
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
     fits: |config| {
-        fits::several_lines_share(config)?;
+        fits::first_two_share(config)?;
         fits::silence_is_found(config)
     },
     tests: Tests::None,
@@ -162,7 +162,7 @@ pub(in crate::clauses) static FRAGMENTS: Clause = Clause {
         of a connection must leave, by one line and with one source.",
     needs: &[Need::Settings],
     configurations: &[TWO_LINES],
-    fits: fits::all_share,
+    fits: fits::first_shares,
     tests: Tests::None,
     judge: fragments,
 };

@@ -36,7 +36,7 @@ fn missed(cx: &mut Context) -> Result<Judgement, Trouble> {
     const LINE: usize = 0;
     const TIMES: usize = 3;
     /// Each meets one probe of two, if lines are asked as often as is described.
-    const HANGS: usize = 40;
+    const HANGS: usize = 60;
     let mut scene = Scene::set(cx)?;
     let keepalive = scene.cx.config.keepalive.clone();
     let mut judged = 0;

@@ -153,7 +153,7 @@ fn a_server_beyond_the_gateway_tells_that_a_line_is_back_to_stay() {
 /// There the server keeps what it has half opened: answers for more probes than there are ports.
 #[test]
 fn a_server_tells_it_where_resets_get_lost() {
-    comes_back_twice(12, |lab| {
+    comes_back_twice(18, |lab| {
         let drop = "add table ip lossy; \
              add chain ip lossy input { type filter hook input priority 0; }; \
              add rule ip lossy input tcp flags rst drop";

@@ -9,7 +9,8 @@ const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 const BODY: usize = IP;
 const PORTS: [u16; syn::PORTS] = [
-    0x9a01, 0x9203, 0x9305, 0x9407, 0x9509, 0x960b, 0x970d, 0x9001,
+    0x9a01, 0x9203, 0x9305, 0x9407, 0x9509, 0x960b, 0x970d, 0x9001, 0xa203, 0xa305, 0xa407, 0xa509,
+    0xa60b, 0xa70d, 0xa80f, 0xaa11,
 ];
 
 fn asking(targets: impl IntoIterator<Item = Target>) -> Questions {
@@ -208,7 +209,7 @@ fn opened(syn: &[u8]) -> Vec<u8> {
 #[test]
 fn no_connection_stays_from_any_port() {
     let questions = asking(kinds());
-    let ports = (0..16).map(|number| {
+    let ports = (0..32).map(|number| {
         let syn = questions.packets(number).nth(1).unwrap();
         let opened = opened(&syn);
         assert_eq!(run(&questions.filter(), &opened), u32::MAX);

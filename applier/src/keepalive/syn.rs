@@ -6,7 +6,7 @@
 //!
 //! Where resets get lost, a server keeps what it has half opened for a minute, and Linux answers it no
 //! oftener than each 500 ms (`net.ipv4.tcp_invalid_ratelimit`). Therefore the probes take turns at some
-//! ports. They are few, for a modem tracks each as a connection.
+//! ports: enough for one each 50 ms, and few, for a modem tracks each as a connection.
 
 use std::net::SocketAddrV4;
 
@@ -18,7 +18,7 @@ use super::filter::{EQUAL, LOAD_BYTE, LOAD_HALF_X, RETURN, op};
 use super::ip::{self, Received, Way};
 
 /// From how many ports probes are sent in turn.
-pub(super) const PORTS: usize = 8;
+pub(super) const PORTS: usize = 16;
 const TCP: usize = TcpPacket::minimum_packet_size();
 
 /// A SYN from ports that nothing else on this router has.

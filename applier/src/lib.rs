@@ -10,6 +10,7 @@ pub mod desired;
 pub mod difference;
 pub mod down;
 pub mod error;
+pub mod gateways;
 pub mod import;
 pub mod keepalive;
 pub mod kept;

@@ -55,8 +55,9 @@ pub async fn reconcile(
     lans: AbsentLan,
 ) -> Result<Reconciled, Error> {
     let found = kernel.read().await?;
-    let planned = compare(config, verdicts, &found, lans)?;
-    make(kernel, config, &found, planned).await
+    let now = resolved(config, &found);
+    let planned = compare(&now, verdicts, &found, lans)?;
+    make(kernel, &now.config, &found, planned).await
 }
 
 /// What the kernel holds, and what each line has by that.
@@ -73,15 +74,15 @@ pub async fn look(kernel: &mut Kernel, config: &Config) -> Result<(State, Resolv
 /// What each line has now, whatever an earlier configuration has left on the cards of lines that are
 /// dynamic now.
 fn resolved(config: &Config, found: &State) -> Resolved {
-    let left = Record::open().map(|record| left_over(config, found, record.content()));
-    match left {
-        Ok(left) if !left.is_empty() => {
-            let mut found = found.clone();
-            found.addresses.retain(|address| !left.contains(address));
-            resolve(config, &found)
-        }
-        _ => resolve(config, found),
+    let content = Record::open().map(|record| record.content().clone());
+    let content = content.unwrap_or_default();
+    let left = left_over(config, found, &content);
+    if left.is_empty() {
+        return resolve(config, found, &content.gateways);
     }
+    let mut found = found.clone();
+    found.addresses.retain(|address| !left.contains(address));
+    resolve(config, &found, &content.gateways)
 }
 
 /// As [`reconcile`] after a [`look`], but interfaces that somebody has taken down stay down, those
@@ -139,6 +140,8 @@ async fn make(
 ) -> Result<Reconciled, Error> {
     let changes = &planned.changes;
     if changes.is_empty() {
+        // Where that fails, the next change says so.
+        let _ = Record::open().and_then(|mut record| record.renew_gateways(config));
         return Ok(planned);
     }
     writable(kernel, changes)?;
@@ -244,27 +247,28 @@ pub async fn plan(
     verdicts: &Verdicts,
     lans: AbsentLan,
 ) -> Result<Reconciled, Error> {
-    compare(config, verdicts, &kernel.read().await?, lans)
+    let found = kernel.read().await?;
+    compare(&resolved(config, &found), verdicts, &found, lans)
 }
 
 fn compare(
-    config: &Config,
+    now: &Resolved,
     verdicts: &Verdicts,
     found: &State,
     lans: AbsentLan,
 ) -> Result<Reconciled, Error> {
+    let config = &now.config;
     let absent = Absent::of(config, found);
     if let (AbsentLan::Refused, [lan, ..]) = (lans, absent.lans.as_slice()) {
         return Err(Error::NoLan(lan.clone()));
     }
-    let now = resolved(config, found);
     let lacking = |line: &&Line| !line.dynamic && now.lacking.contains_key(&line.name);
     if let Some(line) = config.lines.iter().find(lacking) {
         return Err(Unfeasible::NoGateway(line.name.clone()).into());
     }
     let mut wanted = now.desired(&absent.verdicts(now.verdicts(verdicts)));
     absent.leave_out_of(&mut wanted);
-    let changes = change(&now.config, found, feasible(wanted, found)?);
+    let changes = change(config, found, feasible(wanted, found)?);
     Ok(Reconciled {
         changes,
         absent,

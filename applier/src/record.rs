@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::difference::{Changes, Step};
+use crate::gateways::Gateways;
 use crate::runtime::{Directory, RECORD as FILE};
 use crate::state::{
     Address, DeviceSetting, GlobalSetting, Route, Rule, Setting, State, TABLE_MAIN,
@@ -39,6 +40,9 @@ pub struct Content {
     pub routes: Vec<Route>,
     /// The lines' numbers by their names.
     pub numbers: BTreeMap<String, u8>,
+    /// The gateways that dynamic lines had last.
+    #[serde(default)]
+    pub gateways: Gateways,
 }
 
 /// A setting that was changed.
@@ -155,6 +159,23 @@ impl Record {
         changes: &Changes,
     ) -> Result<(), RecordError> {
         self.put(self.content.after(config, found, changes))
+    }
+
+    /// Remembers the gateways that the lines have now, beside what else is remembered; nothing where
+    /// nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be written.
+    pub fn renew_gateways(&mut self, config: &Config) -> Result<(), RecordError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let gateways = self.content.gateways.renewed(config);
+        self.put(Content {
+            gateways,
+            ..self.content.clone()
+        })
     }
 
     /// Makes it say what it said before, when what it says was taken back.
@@ -275,6 +296,7 @@ impl Content {
         }
         let numbers = config.lines.iter().map(|l| (l.name.clone(), l.number));
         during.numbers.extend(numbers);
+        during.gateways = self.gateways.renewed(config);
         during
     }
 

@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 
 use crate::config::{Config, Lan, Line};
 use crate::desired::{Mtus, desired_with};
+use crate::gateways::Gateways;
 use crate::kept::kept;
 use crate::state::{Address, Hop, Route, State, TABLE_MAIN, Target};
 use crate::verdicts::{Verdict, Verdicts};
@@ -67,8 +68,9 @@ impl Resolved {
     }
 }
 
-/// What each line of `config` has in a kernel that holds `found`.
-pub fn resolve(config: &Config, found: &State) -> Resolved {
+/// What each line of `config` has in a kernel that holds `found`, when the lines had these gateways
+/// `before`.
+pub fn resolve(config: &Config, found: &State, before: &Gateways) -> Resolved {
     let mut resolved = Resolved {
         config: config.clone(),
         lacking: BTreeMap::new(),
@@ -80,7 +82,7 @@ pub fn resolve(config: &Config, found: &State) -> Resolved {
             let last = last_address(config, line, found);
             dynamic(line, &config.lans, last, found).or_else(|| {
                 let table = config.kernel.table(line.number);
-                gateway(line, last.map(|net| net.addr()), table, found)
+                gateway(line, last.map(|net| net.addr()), table, found, before)
             })
         } else {
             (line.gateway.is_none() && asks_by_arp(line, found)).then_some(Lack::Gateway)
@@ -148,7 +150,13 @@ fn dynamic(line: &mut Line, lans: &[Lan], last: Option<Ipv4Net>, found: &State) 
 
 /// Without a described gateway, that of the default route in main; where somebody has taken that
 /// away, the one that belonged to the same address before.
-fn gateway(line: &mut Line, last: Option<Ipv4Addr>, table: u32, found: &State) -> Option<Lack> {
+fn gateway(
+    line: &mut Line,
+    last: Option<Ipv4Addr>,
+    table: u32,
+    found: &State,
+    before: &Gateways,
+) -> Option<Lack> {
     let held = held(line, found);
     let near = |gateway: Ipv4Addr| held.iter().any(|net| net.contains(&gateway));
     if let Some(described) = line.gateway {
@@ -161,11 +169,12 @@ fn gateway(line: &mut Line, last: Option<Ipv4Addr>, table: u32, found: &State) -
         return None;
     }
     let same_address = last.is_some() && line.address.map(|net| net.addr()) == last;
-    let before = || default_route(&line.interface, table, found).filter(|_| same_address);
+    let applied = || default_route(&line.interface, table, found).filter(|_| same_address);
     let with_gateway = |(hop, _): (&Hop, _)| hop.gateway.map(|gateway| (gateway, hop.onlink));
     let (gateway, onlink) = default_route(&line.interface, TABLE_MAIN, found)
         .and_then(with_gateway)
-        .or_else(|| before().and_then(with_gateway))
+        .or_else(|| applied().and_then(with_gateway))
+        .or_else(|| before.of(line).map(|held| (held.gateway, held.onlink)))
         .unzip();
     line.gateway = gateway;
     // A gateway that main reaches by a route of its own is there all the same.

@@ -12,6 +12,11 @@ fn config() -> Config {
     Config::parse(DYNAMIC, "dynamic.toml").unwrap()
 }
 
+/// With no gateway remembered.
+fn resolve(config: &Config, found: &State) -> Resolved {
+    super::resolve(config, found, &Gateways::default())
+}
+
 /// A kernel after a DHCP client has been at work on eth1 and eth2.
 fn leased(addresses: &[(&str, &str)], gateways: &[(&str, &str)]) -> State {
     let card = Link {
@@ -174,6 +179,45 @@ fn a_gateway_that_somebody_took_out_of_main_is_remembered_with_its_address() {
     assert_eq!(first(&found), has("100.64.1.2/24", "100.64.1.1"));
     found.addresses = leased(&[("eth1", "100.64.7.2/24")], &[]).addresses;
     assert_eq!(first(&found).2, Some(Lack::Gateway));
+}
+
+/// Then its own table does not tell it.
+#[test]
+fn the_gateway_of_a_dead_line_is_remembered_with_its_address() {
+    let line = |found: &State, before: &Gateways| {
+        let now = super::resolve(&config(), found, before);
+        let lack = now.lacking.get("dsl1").copied();
+        (now.config, lack)
+    };
+    let gateway = |config: &Config| config.lines[0].gateway;
+    let (up, _) = line(&usual(), &Gateways::default());
+    let before = Gateways::default().renewed(&up);
+
+    let mut found = usual();
+    found.routes.clear();
+    let (dead, lack) = line(&found, &before);
+    assert_eq!((gateway(&dead), lack), (gateway(&up), None));
+    assert_eq!(before.renewed(&dead), before);
+
+    // That of main counts more, and is remembered then.
+    found.routes = vec![default(TABLE_MAIN, 100, "eth1", "100.64.1.254")];
+    let (moved, _) = line(&found, &before);
+    assert_eq!(gateway(&moved), "100.64.1.254".parse().ok());
+    found.routes.clear();
+    let (dead, _) = line(&found, &before.renewed(&moved));
+    assert_eq!(gateway(&dead), gateway(&moved));
+
+    // Without an address it may come back with the same; with another it is forgotten.
+    found.addresses.clear();
+    let (without, lack) = line(&found, &before);
+    assert_eq!(lack, Some(Lack::Address));
+    assert_eq!(before.renewed(&without), before);
+    found.addresses = leased(&[("eth1", "100.64.7.2/24")], &[]).addresses;
+    let (other, lack) = line(&found, &before);
+    assert_eq!(lack, Some(Lack::Gateway));
+    found.addresses = usual().addresses;
+    let (_, lack) = line(&found, &before.renewed(&other));
+    assert_eq!(lack, Some(Lack::Gateway));
 }
 
 #[test]

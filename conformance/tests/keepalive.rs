@@ -5,7 +5,7 @@ mod stage;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use multiwan_conformance::configuration::TWO_LINES;
 use multiwan_kernel::packet::{self, PacketSocket};
-use multiwan_lab::{Fault, sandbox};
+use multiwan_lab::{Fault, Lab, sandbox};
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
@@ -140,6 +140,51 @@ fn a_name_server_beyond_the_gateway_tells_a_dead_provider() {
                 0,
                 "the answers are taken without a word"
             );
+        });
+    });
+}
+
+/// Each probe is answered, though the server half opens a connection for the one before.
+#[test]
+fn a_server_beyond_the_gateway_tells_that_a_line_is_back_to_stay() {
+    comes_back_twice(1, |_| {});
+}
+
+/// There the server keeps what it has half opened: answers for more probes than there are ports.
+#[test]
+fn a_server_tells_it_where_resets_get_lost() {
+    comes_back_twice(18, |lab| {
+        let drop = "add table ip lossy; \
+             add chain ip lossy input { type filter hook input priority 0; }; \
+             add rule ip lossy input tcp flags rst drop";
+        let internet = lab.internet();
+        internet
+            .enter(|| {
+                run(Command::new("nft").arg(drop));
+                Ok(())
+            })
+            .unwrap();
+    });
+}
+
+/// After so many answers in a row, and after several the second time, for it has relapsed.
+fn comes_back_twice(successes: u32, prepare: fn(&mut Lab)) {
+    sandbox::test(|sandbox| {
+        let keys =
+            format!("[keepalive]\ntargets = [\"tcp:198.18.0.9:80\"]\nsuccesses = {successes}");
+        let toml = TWO_LINES.toml.replace("[keepalive]", &keys);
+        let stage = Stage::new(sandbox, &toml);
+        stage.play_applied((1, 0), |lab| {
+            let listen = || TcpListener::bind("198.18.0.9:80");
+            let _server = lab.internet().enter(listen).unwrap();
+            prepare(lab);
+            let mut keepalive = Watched::begin(stage.multiwan("keepalive"));
+            for _ in 0..2 {
+                lab.break_line(0, Fault::Upstream).unwrap();
+                keepalive.hears("to=dead");
+                lab.repair(0).unwrap();
+                keepalive.hears("to=up");
+            }
         });
     });
 }

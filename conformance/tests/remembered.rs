@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use multiwan::runtime::Directory;
-use multiwan_conformance::configuration::TWO_LINES;
-use multiwan_lab::sandbox;
+use multiwan_conformance::configuration::{DYNAMIC, TWO_LINES};
+use multiwan_lab::{Fault, Lab, sandbox};
 use stage::{Stage, Watched, run};
 
 /// A setting that `apply` changes, and what a new network namespace has there.
@@ -178,6 +178,69 @@ fn nothing_can_be_remembered() {
             let mut run = Watched::begin(nowhere("run"));
             run.hears("what was there before cannot be remembered");
             run.hears("watching");
+        });
+    });
+}
+
+/// The line stays up, and no route tells its gateway once it is dead.
+#[test]
+fn the_gateway_of_a_dead_line_whose_route_somebody_took_out_of_main() {
+    const GATEWAY: &str = "198.51.100.1";
+    sandbox::test(|sandbox| {
+        let stage = Stage::two_lines(sandbox);
+        let folder = tempfile::tempdir_in("/run").unwrap();
+        let file = folder.path().join("dynamic.toml");
+        fs::write(&file, DYNAMIC.toml).unwrap();
+        let multiwan = |verb: &str| stage.multiwan_with(verb, &file);
+        let begin = || {
+            let mut command = multiwan("run");
+            command.env("RUST_LOG", "multiwan=debug");
+            let mut keepalive = Watched::begin(command);
+            keepalive.hears("looked at the kernel");
+            keepalive
+        };
+        let shows = |verb: &str| {
+            let output = multiwan(verb).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        stage.play((1, 0), |lab| {
+            lab.lease(0).unwrap();
+            lab.lease(1).unwrap();
+            lab.wait_router_links().unwrap();
+            let mut keepalive = begin();
+            let gone = ["route", "del", "default", "dev", "eth1"];
+            run(Command::new("ip").args(gone));
+            keepalive.hears("looked at the kernel");
+            let breaks = |lab: &mut Lab, keepalive: &mut Watched| {
+                lab.break_line(0, Fault::Silent).unwrap();
+                keepalive.hears("to=dead");
+                keepalive.hears("looked at the kernel changed=true");
+                keepalive.hears("looked at the kernel changed=false");
+                assert!(shows("status").contains(GATEWAY), "{}", shows("status"));
+                assert_eq!(shows("plan"), "");
+            };
+            breaks(lab, &mut keepalive);
+            lab.repair(0).unwrap();
+            keepalive.hears("to=up");
+
+            // So does another keepalive, and `apply` without one.
+            breaks(lab, &mut keepalive);
+            drop(keepalive);
+            let mut keepalive = begin();
+            lab.repair(0).unwrap();
+            keepalive.hears("to=up");
+            breaks(lab, &mut keepalive);
+            drop(keepalive);
+            run(&mut multiwan("apply"));
+            let applied = list("ip", &["route", "show", "table", "201"]);
+            assert!(applied.contains(GATEWAY), "{applied}");
+
+            // It belongs to the address.
+            for change in ["del 198.51.100.2/24", "add 198.51.100.77/24"] {
+                let arguments = change.split(' ').chain(["dev", "eth1"]);
+                run(Command::new("ip").arg("address").args(arguments));
+            }
+            assert!(!shows("status").contains(GATEWAY), "{}", shows("status"));
         });
     });
 }

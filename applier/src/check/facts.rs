@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
 use crate::clashes::Surroundings;
+use crate::gateways::Gateways;
 use crate::kernel::Device;
 use crate::runtime::RunningKeepalive;
 use crate::state::{Address, Behind, State};
@@ -25,6 +26,8 @@ pub struct Facts {
     pub state: State,
     /// Addresses that multiwan has put there.
     pub put: BTreeSet<Address>,
+    /// The gateways that dynamic lines had last.
+    pub gateways: Gateways,
     /// What main leads to by each interface.
     pub behind: Vec<Behind>,
     /// All interfaces.

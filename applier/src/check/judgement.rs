@@ -25,7 +25,7 @@ pub fn findings(config: Option<&Config>, facts: &Facts) -> Vec<Finding> {
     findings.extend(nftables(config, facts));
     findings.extend(conntrack(facts));
     if let Some(config) = config {
-        let now = resolve(config, &facts.state);
+        let now = resolve(config, &facts.state, &facts.gateways);
         findings.extend(interfaces(config, facts));
         findings.extend(behind_lans(config, facts));
         findings.extend(lines(&now, facts));

@@ -34,7 +34,7 @@ impl Questions {
             };
             match target {
                 Target::Echo(_) => self.echo.packet(way, sequence),
-                Target::Tcp(server) => self.syn.packet(way, server.port()),
+                Target::Tcp(server) => self.syn.packet(way, server.port(), sequence),
                 Target::Dns(_) => self.query.packet(way),
             }
         })
@@ -51,6 +51,11 @@ impl Questions {
             Target::Dns(address) => received.source == address && self.query.is_answer(received),
         };
         received.destination == self.source && self.targets.iter().any(answers)
+    }
+
+    /// What ends the connection that a target's answer would open, where it would.
+    pub(super) fn reset(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        self.syn.reset(ip::read(answer)?)
     }
 
     /// A classic BPF program that accepts answers to our kinds of question, from whomever.

@@ -2,18 +2,23 @@ use std::net::SocketAddrV4;
 
 use super::super::filter::run;
 use super::super::ip::IP;
+use super::super::syn;
 use super::*;
 
 const SOURCE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 const TARGET: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 const BODY: usize = IP;
+const PORTS: [u16; syn::PORTS] = [
+    0x9a01, 0x9203, 0x9305, 0x9407, 0x9509, 0x960b, 0x970d, 0x9001, 0xa203, 0xa305, 0xa407, 0xa509,
+    0xa60b, 0xa70d, 0xa80f, 0xaa11,
+];
 
 fn asking(targets: impl IntoIterator<Item = Target>) -> Questions {
     Questions {
         source: SOURCE,
         targets: targets.into_iter().collect(),
         echo: Echo { identifier: 0x1234 },
-        syn: Syn { port: 0x9001 },
+        syn: Syn { ports: PORTS },
         query: Query {
             port: 0x9002,
             identifier: 0x1234,
@@ -190,4 +195,46 @@ fn a_refusal_is_an_answer_and_another_server_is_not() {
     query[BODY + 10] = 0x81;
     query[BODY + 1] ^= 1;
     assert!(!asking([dns]).is_answer(&query), "from another port");
+}
+
+/// As a listening server answers the first segment: SYN/ACK, with what comes next.
+fn opened(syn: &[u8]) -> Vec<u8> {
+    let mut packet = answer(kinds()[1], 0);
+    packet[BODY + 2..BODY + 4].copy_from_slice(&syn[BODY..BODY + 2]);
+    packet[BODY + 8..BODY + 12].copy_from_slice(&syn[BODY + 4..BODY + 8]);
+    packet[BODY + 11] += 1;
+    packet
+}
+
+#[test]
+fn no_connection_stays_from_any_port() {
+    let questions = asking(kinds());
+    let ports = (0..32).map(|number| {
+        let syn = questions.packets(number).nth(1).unwrap();
+        let opened = opened(&syn);
+        assert_eq!(run(&questions.filter(), &opened), u32::MAX);
+        assert!(questions.is_answer(&opened));
+        let reset = questions.reset(&opened).unwrap();
+        assert_eq!(left(&with_pseudo_header(&reset)), 0);
+        assert_eq!(reset[12..BODY + 4], syn[12..BODY + 4]);
+        // What comes next, and RST alone.
+        assert_eq!(reset[BODY + 4..BODY + 8], opened[BODY + 8..BODY + 12]);
+        assert_eq!(reset[BODY + 13], 0x04);
+        u16::from_be_bytes([syn[BODY], syn[BODY + 1]])
+    });
+    assert_eq!(ports.collect::<Vec<_>>(), [PORTS, PORTS].concat());
+}
+
+#[test]
+fn what_is_no_connection_of_ours_is_not_reset() {
+    let questions = asking(kinds());
+    let opened = opened(&questions.packets(0).nth(1).unwrap());
+    let spoilt = |place: usize, by: u8| {
+        let mut packet = opened.clone();
+        packet[place] ^= by;
+        questions.reset(&packet)
+    };
+    assert_eq!(spoilt(BODY + 8, 1), None, "a client's, after translation");
+    assert_eq!(spoilt(BODY + 13, 0x04), None, "a refusal");
+    assert_eq!(spoilt(9, 1), None, "not TCP");
 }

@@ -195,7 +195,7 @@ impl Keepalive {
         tokio::spawn(connection);
         let (news, receiver) = mpsc::unbounded_channel();
         let keepalive = Self {
-            now: resolve(&config, &crate::state::State::default()),
+            now: resolve(&config, &Default::default(), &Default::default()),
             config,
             clock: Instant::now(),
             devices: Devices::default(),

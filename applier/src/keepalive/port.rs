@@ -15,7 +15,7 @@ use super::filter::{RETURN, op};
 ///
 /// It takes nothing in. Were it not there, the kernel would say to a name server that nobody has
 /// the port (ICMP type 3 code 3); a UDP socket drops the answer without a word. With TCP the
-/// socket neither listens nor connects: what comes is answered by a reset.
+/// socket neither listens nor connects: what comes is answered by a reset, which is as well.
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,

@@ -15,7 +15,7 @@ use super::echo::Echo;
 use super::port::Port;
 use super::query::Query;
 use super::readable::readable;
-use super::syn::Syn;
+use super::syn::{self, Syn};
 use crate::config::Target;
 
 /// Longer than any frame that the filters let through and that is looked at.
@@ -81,9 +81,11 @@ struct Arp {
 struct Beyond {
     questions: Questions,
     /// Those of TCP and DNS, where they are asked.
-    _ports: [Option<Port>; 2],
+    _ports: Vec<Port>,
     socket: AsyncFd<CookedSocket>,
     sequence: u16,
+    /// Where the last went to.
+    to: Option<MacAddr>,
 }
 
 impl Prober {
@@ -146,10 +148,9 @@ impl Prober {
             return Ok(());
         };
         beyond.sequence = beyond.sequence.wrapping_add(1);
-        beyond
-            .questions
-            .packets(beyond.sequence)
-            .try_for_each(|packet| beyond.socket.get_ref().send(&packet, to.map(Into::into)))
+        beyond.to = to;
+        let mut packets = beyond.questions.packets(beyond.sequence);
+        packets.try_for_each(|packet| beyond.send(&packet))
     }
 
     /// Waits for something to be heard.
@@ -162,10 +163,10 @@ impl Prober {
 
     /// Takes what was heard, where something waits, or what has become of a socket.
     pub(super) fn waiting(&mut self) -> Option<io::Result<Heard>> {
-        let of_beyond = self.beyond.as_ref().and_then(|beyond| {
-            let socket = beyond.socket.get_ref();
-            drain(|| beyond.receive(socket))
-        });
+        let of_beyond = self
+            .beyond
+            .as_ref()
+            .and_then(|beyond| drain(|| beyond.receive()));
         if of_beyond.is_some() {
             return of_beyond;
         }
@@ -224,21 +225,29 @@ impl Arp {
 
 impl Beyond {
     fn open(index: u32, source: Ipv4Addr, targets: &[Target]) -> io::Result<Self> {
-        let hold = |kind, asked: fn(&Target) -> bool| {
-            let asked = targets.iter().any(asked);
-            asked.then(|| Port::hold(source, kind)).transpose()
+        let mut ports = Vec::new();
+        let mut hold = |kind, asked: fn(&Target) -> bool| {
+            if !targets.iter().any(asked) {
+                return Ok(0);
+            }
+            let port = Port::hold(source, kind)?;
+            let number = port.number();
+            ports.push(port);
+            io::Result::Ok(number)
         };
-        let tcp = hold(SockType::Stream, |to| matches!(to, Target::Tcp(_)))?;
+        let mut tcp = [0; syn::PORTS];
+        for port in &mut tcp {
+            *port = hold(SockType::Stream, |to| matches!(to, Target::Tcp(_)))?;
+        }
         let udp = hold(SockType::Datagram, |to| matches!(to, Target::Dns(_)))?;
-        let number = |port: &Option<Port>| port.as_ref().map_or(0, Port::number);
         let identifier = (std::process::id() & 0xffff) as u16;
         let questions = Questions {
             source,
             targets: targets.to_vec(),
             echo: Echo { identifier },
-            syn: Syn { port: number(&tcp) },
+            syn: Syn { ports: tcp },
             query: Query {
-                port: number(&udp),
+                port: udp,
                 identifier,
             },
         };
@@ -246,19 +255,30 @@ impl Beyond {
         socket.attach_filter(&questions.filter())?;
         Ok(Self {
             questions,
-            _ports: [tcp, udp],
+            _ports: ports,
             socket: readable(socket)?,
             sequence: 0,
+            to: None,
         })
     }
 
-    fn receive(&self, socket: &CookedSocket) -> io::Result<Option<Heard>> {
+    fn send(&self, packet: &[u8]) -> io::Result<()> {
+        let socket = self.socket.get_ref();
+        socket.send(packet, self.to.map(Into::into))
+    }
+
+    fn receive(&self) -> io::Result<Option<Heard>> {
         let mut packet = [0; RECEIVED];
-        let length = socket.receive(&mut packet)?.min(RECEIVED);
-        Ok(self
-            .questions
-            .is_answer(&packet[..length])
-            .then_some(Heard::Answer))
+        let length = self.socket.get_ref().receive(&mut packet)?.min(RECEIVED);
+        let packet = &packet[..length];
+        if !self.questions.is_answer(packet) {
+            return Ok(None);
+        }
+        if let Some(reset) = self.questions.reset(packet) {
+            // Where it cannot be sent it is lost, as on the way.
+            let _ = self.send(&reset);
+        }
+        Ok(Some(Heard::Answer))
     }
 }
 
@@ -284,7 +304,7 @@ async fn answered(beyond: Option<&Beyond>) -> io::Result<()> {
     };
     loop {
         let mut ready = beyond.socket.readable().await?;
-        match ready.try_io(|socket| beyond.receive(socket.get_ref())) {
+        match ready.try_io(|_| beyond.receive()) {
             Ok(Ok(Some(_))) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Ok(Ok(None)) | Err(_) => {}

@@ -1,7 +1,12 @@
-//! The first segment of a TCP connection to a target beyond the gateway.
+//! The first segment of a TCP connection to a target beyond the gateway, and its end.
 //!
-//! No connection comes of it: this router's kernel knows of none, and answers the target's SYN/ACK
-//! with a reset. That the target refuses tells as much of the line.
+//! No connection comes of it: the target's SYN/ACK is answered by a reset, on the way of the probe. The
+//! kernel, which knows of no connection, would send one too, but not past the tables that lead nowhere
+//! while the line is dead. That the target refuses tells as much of the line.
+//!
+//! Where resets get lost, a server keeps what it has half opened for a minute, and Linux answers it no
+//! oftener than each 500 ms (`net.ipv4.tcp_invalid_ratelimit`). Therefore the probes take turns at some
+//! ports: enough for one each 50 ms, and few, for a modem tracks each as a connection.
 
 use std::net::SocketAddrV4;
 
@@ -12,28 +17,21 @@ use pnet::packet::tcp::{self, MutableTcpPacket, TcpFlags, TcpPacket};
 use super::filter::{EQUAL, LOAD_BYTE, LOAD_HALF_X, RETURN, op};
 use super::ip::{self, Received, Way};
 
+/// From how many ports probes are sent in turn.
+pub(super) const PORTS: usize = 16;
 const TCP: usize = TcpPacket::minimum_packet_size();
 
-/// A SYN from a port that nothing else on this router has.
+/// A SYN from ports that nothing else on this router has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Syn {
-    pub(super) port: u16,
+    pub(super) ports: [u16; PORTS],
 }
 
 impl Syn {
-    pub(super) fn packet(self, way: Way, port: u16) -> Vec<u8> {
-        let mut body = [0; TCP];
-        let mut syn = MutableTcpPacket::new(&mut body).expect("it fits");
-        syn.set_source(self.port);
-        syn.set_destination(port);
-        // Always the same: where a reset got lost, it is a retransmission, and answered as one.
-        syn.set_sequence(u32::from(self.port));
-        syn.set_data_offset(5);
-        syn.set_flags(TcpFlags::SYN);
-        syn.set_window(u16::MAX);
-        let checksum = tcp::ipv4_checksum(&syn.to_immutable(), &way.source, &way.target);
-        syn.set_checksum(checksum);
-        ip::packet(way, IpNextHeaderProtocols::Tcp, &body)
+    /// The probe with this number.
+    pub(super) fn packet(self, way: Way, port: u16, number: u16) -> Vec<u8> {
+        let from = self.ports[usize::from(number) % PORTS];
+        segment(way, (from, port), TcpFlags::SYN, first(from))
     }
 
     /// Whether what came in is the answer of this server, whatever it says.
@@ -41,18 +39,61 @@ impl Syn {
         received.protocol == IpNextHeaderProtocols::Tcp
             && received.source == *server.ip()
             && TcpPacket::new(received.body).is_some_and(|segment| {
-                segment.get_source() == server.port() && segment.get_destination() == self.port
+                segment.get_source() == server.port()
+                    && self.ports.contains(&segment.get_destination())
             })
     }
 
-    /// The part of a filter that accepts what is for our port, from whomever.
-    pub(super) fn filter(self) -> [sock_filter; 5] {
-        [
-            op(LOAD_BYTE, 9, 0, 0),
-            op(EQUAL, u32::from(IpNextHeaderProtocols::Tcp.0), 0, 3),
-            op(LOAD_HALF_X, 2, 0, 0),
-            op(EQUAL, u32::from(self.port), 0, 1),
-            op(RETURN, u32::MAX, 0, 0),
-        ]
+    /// What ends the connection that an answer would open (RFC 9293, 3.5.2). Not one of a client that
+    /// has our port after translation: what it has sent, not we, is acknowledged there.
+    pub(super) fn reset(self, answer: Received<'_>) -> Option<Vec<u8>> {
+        let tcp = answer.protocol == IpNextHeaderProtocols::Tcp;
+        let opens = TcpPacket::new(answer.body).filter(|_| tcp)?;
+        let port = opens.get_destination();
+        let next = first(port) + 1;
+        let kind = opens.get_flags() & (TcpFlags::ACK | TcpFlags::RST);
+        (kind == TcpFlags::ACK && opens.get_acknowledgement() == next).then(|| {
+            let way = Way {
+                source: answer.destination,
+                target: answer.source,
+            };
+            segment(way, (port, opens.get_source()), TcpFlags::RST, next)
+        })
     }
+
+    /// The part of a filter that accepts what is for our ports, from whomever.
+    pub(super) fn filter(self) -> Vec<sock_filter> {
+        let all = PORTS as u8;
+        let mut part = vec![
+            op(LOAD_BYTE, 9, 0, 0),
+            op(EQUAL, u32::from(IpNextHeaderProtocols::Tcp.0), 0, all + 2),
+            op(LOAD_HALF_X, 2, 0, 0),
+        ];
+        part.extend((1..).zip(self.ports).map(|(nth, port)| {
+            let left = all - nth;
+            op(EQUAL, port.into(), left, u8::from(left == 0))
+        }));
+        part.push(op(RETURN, u32::MAX, 0, 0));
+        part
+    }
+}
+
+/// Where the sequence begins from a port. Always the same: where a reset got lost, a SYN is a
+/// retransmission to whoever is on the way, and answered as one.
+fn first(port: u16) -> u32 {
+    port.into()
+}
+
+fn segment(way: Way, (from, to): (u16, u16), flags: u8, sequence: u32) -> Vec<u8> {
+    let mut body = [0; TCP];
+    let mut segment = MutableTcpPacket::new(&mut body).expect("it fits");
+    segment.set_source(from);
+    segment.set_destination(to);
+    segment.set_sequence(sequence);
+    segment.set_data_offset(5);
+    segment.set_flags(flags);
+    segment.set_window(u16::MAX);
+    let checksum = tcp::ipv4_checksum(&segment.to_immutable(), &way.source, &way.target);
+    segment.set_checksum(checksum);
+    ip::packet(way, IpNextHeaderProtocols::Tcp, &body)
 }

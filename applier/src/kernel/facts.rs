@@ -14,6 +14,7 @@ use nix::sys::socket::{SockFlag, SockType, socket};
 use super::Kernel;
 use crate::check::{Facts, Feature, OTHER_SETTINGS};
 use crate::error::Error;
+use crate::gateways::Gateways;
 use crate::record::Record;
 use crate::runtime::Directory;
 use crate::state::{GlobalSetting, Setting};
@@ -34,6 +35,7 @@ impl Kernel {
             put: Record::open()
                 .map(|record| record.content().addresses.clone())
                 .unwrap_or_default(),
+            gateways: Gateways::remembered(),
             behind: self.behind().await?,
             devices: self.devices().await?,
             others: other_settings(),

@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use crate::error::Error;
+use crate::gateways::Gateways;
 use crate::runtime::{Counted, RunningKeepalive};
 use crate::status::{Seen, is_applied};
 
@@ -40,6 +41,7 @@ impl Kernel {
             devices: self.devices().await?,
             keepalive,
             counted,
+            gateways: Gateways::remembered(),
         })
     }
 }

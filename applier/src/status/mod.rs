@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::absent::Absent;
 use crate::config::{Config, Lan, Line};
 use crate::difference::{difference, feasible};
+use crate::gateways::Gateways;
 use crate::kernel::{Device, Traffic};
 use crate::resolve::resolve;
 use crate::runtime::{Counted, Probes, RunningKeepalive, as_rfc3339};
@@ -36,6 +37,8 @@ pub struct Seen {
     pub keepalive: Option<RunningKeepalive>,
     /// What it has counted.
     pub counted: Option<Counted>,
+    /// The gateways that dynamic lines had last.
+    pub gateways: Gateways,
 }
 
 /// How the lines fare. Keys of its JSON are added, never renamed.
@@ -145,7 +148,7 @@ impl Status {
             .as_ref()
             .map(RunningKeepalive::verdicts)
             .unwrap_or_default();
-        let now = resolve(config, &seen.state);
+        let now = resolve(config, &seen.state, &seen.gateways);
         let absent = Absent::of(config, &seen.state);
         let config = &now.config;
         let verdicts = absent.verdicts(now.verdicts(&verdicts));

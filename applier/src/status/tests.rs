@@ -7,6 +7,7 @@ use multiwan_kernel::nft::{Counter, Statement};
 use super::{Seen, Status};
 use crate::config::Config;
 use crate::desired::{COUNTS_INCOMING, COUNTS_NEW, desired};
+use crate::gateways::Gateways;
 use crate::kernel::{Device, Traffic};
 use crate::runtime::{Counted, Probes, Remembered, RunningKeepalive};
 use crate::verdicts::Verdict;
@@ -66,6 +67,7 @@ fn seen(config: &Config, lines: Option<Vec<Remembered>>) -> Seen {
         hidden: None,
         keepalive,
         counted: None,
+        gateways: Gateways::default(),
     }
 }
 

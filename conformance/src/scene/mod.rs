@@ -105,7 +105,7 @@ impl<'a> Scene<'a> {
 
     fn applied_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
         let mut scene = Self::bare_with(cx, fresh)?;
-        scene.apply()?;
+        scene.apply().map_err(Trouble::at_first)?;
         Ok(scene)
     }
 

@@ -200,8 +200,8 @@ pub enum Message {
     Finished {
         /// As it is reported.
         record: Box<Record>,
-        /// Which of the applier's commands did not end, if that was why it failed.
-        endless: Option<String>,
+        /// Why no other clause of this applier is worth judging, if it is so.
+        hopeless: Option<Hopeless>,
     },
     /// What the applier claims; nothing follows.
     Claims(Claims),
@@ -212,6 +212,16 @@ pub enum Message {
         /// What it printed.
         output: String,
     },
+}
+
+/// What an applier does that every clause would meet with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hopeless {
+    /// What it does.
+    pub what: String,
+    /// Whether with any configuration: a command that does not end. An `apply` that refuses one may do
+    /// with another.
+    pub with_any: bool,
 }
 
 /// A host's network namespace.

@@ -128,6 +128,10 @@ pub enum Trouble {
     /// The applier did not do what the contract asks of any applier: the clause fails.
     #[error(transparent)]
     Applier(#[from] applier::Error),
+    /// Its `apply` failed on a router as it is described, to which nothing had been done: the clause
+    /// fails, and so would others.
+    #[error(transparent)]
+    Unapplied(applier::Error),
     /// What was promised did not come in its time: the clause fails.
     #[error("{promise}: not within {} ms; {seen}", waited.as_millis())]
     Unmet {
@@ -160,11 +164,22 @@ impl From<multiwan_lab::Error> for Trouble {
 }
 
 impl Trouble {
+    /// The same of an `apply` that was the first thing done to the router.
+    #[must_use]
+    pub fn at_first(self) -> Self {
+        match self {
+            Trouble::Applier(error) => Trouble::Unapplied(error),
+            other => other,
+        }
+    }
+
     /// The verdict that it amounts to.
     #[must_use]
     pub fn judgement(&self) -> Judgement {
         match self {
-            Trouble::Applier(_) | Trouble::Unmet { .. } => Judgement::failed(self.to_string()),
+            Trouble::Applier(_) | Trouble::Unapplied(_) | Trouble::Unmet { .. } => {
+                Judgement::failed(self.to_string())
+            }
             Trouble::Lab(_) | Trouble::System { .. } => Judgement::inconclusive(self.to_string()),
         }
     }
@@ -173,7 +188,7 @@ impl Trouble {
     #[must_use]
     pub fn detail(&self) -> Option<&str> {
         match self {
-            Trouble::Applier(error) => error.output(),
+            Trouble::Applier(error) | Trouble::Unapplied(error) => error.output(),
             Trouble::Unmet { output, .. } => Some(output.as_str()).filter(|said| !said.is_empty()),
             Trouble::Lab(_) | Trouble::System { .. } => None,
         }

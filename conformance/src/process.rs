@@ -17,7 +17,8 @@ use crate::visible::visible;
 /// This binary, also when the file has been replaced meanwhile.
 pub const MYSELF: &str = "/proc/self/exe";
 
-/// How much of a process's output is kept for a report, in bytes from its end.
+/// How much of a process's output is kept for a report, in bytes from its end; and as much from its
+/// beginning, where that may be what tells.
 const TAIL: u64 = 8 * 1024;
 
 /// A file without a name that collects what processes write. A pipe would fill up, and would
@@ -52,16 +53,38 @@ impl Output {
         self.last(TAIL)
     }
 
+    /// The beginning and the end of what was written so far, made visible too, in whole lines where
+    /// something between is left out: the first of many errors may be what the others come of.
+    #[must_use]
+    pub fn ends(&self) -> String {
+        let length = self.length();
+        if length <= 2 * TAIL {
+            return self.last(2 * TAIL);
+        }
+        let (head, tail) = (self.read(0, TAIL), self.last(TAIL));
+        let head = head.rsplit_once('\n').map_or(&*head, |(whole, _)| whole);
+        let tail = tail.split_once('\n').map_or(&*tail, |(_, whole)| whole);
+        let between = length - (head.len() + tail.len()) as u64;
+        format!("{head}\n({between} bytes between)\n{tail}")
+    }
+
     /// All that was written so far, or the last mebibyte of it, made visible too.
     #[must_use]
     pub fn all(&self) -> String {
         self.last(1 << 20)
     }
 
+    fn length(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.len())
+    }
+
     fn last(&self, bytes: u64) -> String {
-        let length = self.0.metadata().map_or(0, |metadata| metadata.len());
-        let start = length.saturating_sub(bytes);
-        let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(0)];
+        let length = self.length();
+        self.read(length.saturating_sub(bytes), bytes.min(length))
+    }
+
+    fn read(&self, start: u64, length: u64) -> String {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         match self.0.read_exact_at(&mut bytes, start) {
             Ok(()) => visible(String::from_utf8_lossy(&bytes).trim()).into_owned(),
             Err(error) => format!("(its output cannot be read: {error})"),
@@ -140,6 +163,30 @@ mod tests {
             assert!(output.tail().ends_with("again"));
         }
         assert_eq!(output.tail(), "one\none again\ntwo\ntwo again");
+    }
+
+    #[test]
+    fn of_a_long_output_the_first_and_the_last_lines_are_told() {
+        let said = |lines: u32| {
+            let output = Output::new().unwrap();
+            let status = Command::new("seq")
+                .arg(lines.to_string())
+                .stdout(output.stdio().unwrap())
+                .status()
+                .unwrap();
+            assert!(status.success());
+            output.ends()
+        };
+        assert!(!said(3000).contains("between"));
+        let told = said(100_000);
+        assert!(told.starts_with("1\n2\n"), "{told}");
+        assert!(told.ends_with("\n99999\n100000"), "{told}");
+        assert!(told.contains(" bytes between)\n"), "{told}");
+        let mut lines = told.lines().filter(|line| !line.contains("between"));
+        assert!(lines.all(|line| {
+            line.parse::<u32>()
+                .is_ok_and(|line| !(2000..=98_000).contains(&line))
+        }));
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn supervise(job: &Job, stop: &Stop, mut hear: impl FnMut(Message)) {
         Err(_) if stop.why().is_some() => (),
         Err(lost) => hear(Message::Finished {
             record: Box::new(lost.record(job, since)),
-            endless: None,
+            hopeless: None,
         }),
     }
 }

@@ -18,17 +18,18 @@ use signal_hook::low_level::signal_name;
 pub enum Why {
     /// Somebody wants it to.
     Signal(i32),
-    /// A command of the applier does not end, and with each clause it would not.
-    Endless(String),
+    /// The applier does what each clause would meet with.
+    Hopeless(String),
 }
 
 impl Why {
-    /// The exit status of who was ended by a signal, as shells say it; none for other reasons.
+    /// The exit status of the run: of who was ended by a signal, as shells say it, or of a failed
+    /// clause, whichever it was that was judged last.
     #[must_use]
-    pub fn exit_status(&self) -> Option<u8> {
+    pub fn exit_status(&self) -> u8 {
         match self {
-            Why::Signal(signal) => u8::try_from(128 + signal).ok(),
-            Why::Endless(_) => None,
+            Why::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+            Why::Hopeless(_) => 1,
         }
     }
 }
@@ -43,7 +44,7 @@ impl fmt::Display for Why {
                     signal_name(*signal).unwrap_or("a signal")
                 )
             }
-            Why::Endless(what) => f.write_str(what),
+            Why::Hopeless(what) => f.write_str(what),
         }
     }
 }
@@ -144,7 +145,7 @@ mod tests {
     fn a_branch_ends_alone_or_with_the_run() {
         let run = Stop::new();
         let [one, other] = [run.branch(), run.branch()];
-        let hangs = Why::Endless("it hangs".to_owned());
+        let hangs = Why::Hopeless("it hangs".to_owned());
         one.ask(hangs.clone());
         assert_eq!((run.why(), other.why()), (None, None));
         run.ask(Why::Signal(SIGINT));
@@ -170,7 +171,7 @@ mod tests {
         let why = stop.why().unwrap();
         assert_eq!(
             (why.to_string(), why.exit_status()),
-            ("interrupted by SIGTERM".into(), Some(143))
+            ("interrupted by SIGTERM".into(), 143)
         );
     }
 }

@@ -20,7 +20,7 @@ use crate::clauses;
 use crate::context::{Context, Deadlines, rng};
 use crate::events::Events;
 use crate::evidence::{Evidence, Pause};
-use crate::job::{Job, Message, Question, Subject, Task};
+use crate::job::{Hopeless, Job, Message, Question, Subject, Task};
 use crate::judgement::{Judgement, Trouble};
 use crate::last_words;
 use crate::report::Record;
@@ -127,12 +127,12 @@ fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Message {
         Ok(scratch) => judge(clause, job, sandbox, scratch.path(), pause, &mut told),
         Err(trouble) => Err(Trouble::Lab(trouble.to_string())),
     };
-    let (judgement, output, endless) = match judged {
+    let (judgement, output, hopeless) = match judged {
         Ok(judgement) => (judgement, None, None),
         Err(trouble) => (
             trouble.judgement(),
             trouble.detail().map(str::to_owned),
-            endless(&trouble),
+            hopeless(&trouble),
         ),
     };
     let bad = judgement.is_bad();
@@ -155,7 +155,7 @@ fn record(job: &Job, sandbox: Sandbox, pause: Option<Pause>) -> Message {
     }
     Message::Finished {
         record: Box::new(record),
-        endless,
+        hopeless,
     }
 }
 
@@ -168,12 +168,16 @@ fn scratch() -> Result<TempDir, Trouble> {
     })
 }
 
-/// Which of the applier's commands did not end.
-fn endless(trouble: &Trouble) -> Option<String> {
-    match trouble {
-        Trouble::Applier(error) if error.is_endless() => Some(error.to_string()),
-        _ => None,
-    }
+/// Whether each other clause would come to the same.
+fn hopeless(trouble: &Trouble) -> Option<Hopeless> {
+    let (Trouble::Applier(error) | Trouble::Unapplied(error)) = trouble else {
+        return None;
+    };
+    let with_any = error.is_endless();
+    (with_any || matches!(trouble, Trouble::Unapplied(_))).then(|| Hopeless {
+        what: error.to_string(),
+        with_any,
+    })
 }
 
 /// Below the scratch directory, what is kept if the clause goes wrong.

@@ -36,7 +36,7 @@ fn send(signal: Signal, run: &Child) {
 fn at_work_on_the_second(pipe: &Pipe) -> String {
     let hold = pipe.hold();
     format!(
-        r#"apply) first="${{0%/*}}/first"; [ -e "$first" ] && {{ {hold}; sleep 60; }}; : > "$first"; exit 9 ;;"#
+        r#"apply) first="${{0%/*}}/first"; [ -e "$first" ] && {{ {hold}; sleep 60; }}; : > "$first"; exit 0 ;;"#
     )
 }
 
@@ -167,6 +167,39 @@ fn an_applier_that_hangs_is_told_once() {
     assert!(told.contains(&stopped), "{told}");
     assert!(told.contains("0 passed, 1 failed, 0 skipped, "), "{told}");
     assert!(told.contains("  | hm\n"), "{told}");
+}
+
+/// It prints its first error first: that, and one record, is what is told.
+#[test]
+fn an_applier_that_cannot_apply_is_told_once() {
+    let (_folder, path) = applier(r#"apply) echo the first; seq 99; exit 9 ;;"#);
+    let mut command = Command::new(BINARY);
+    command.arg("run").arg("--applier").arg(&path);
+    command.args(["--only", "core", "--jobs", "4", "--no-keep"]);
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let stopped = format!("stopped, `{} apply` ended with 9\n", path.display());
+    assert!(told.contains(&stopped), "{told}");
+    assert_eq!(told.matches("  | the first\n").count(), 1, "{told}");
+    assert!(told.contains(" lines between\n"), "{told}");
+    assert!(told.contains("  | 99\n"), "{told}");
+    assert_eq!(told.matches("apply` ended with 9\n").count(), 3, "{told}");
+}
+
+/// What it cannot do with a further configuration fails there, and is judged on.
+#[test]
+fn an_apply_that_refuses_a_further_configuration_ends_nothing() {
+    let (_folder, path) = applier(r#"apply) [ "$NLINES" = 2 ]; exit ;;"#);
+    let mut command = Command::new(BINARY);
+    command.arg("run").arg("--applier").arg(&path);
+    command.args(["--only", "sticky.every-packet", "--jobs", "2", "--no-keep"]);
+    command.args(["-c", "two-lines", "-c", "three-lines", "-c", "four-lines"]);
+    let output = command.args(["--json", "-"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{report:#}");
+    assert_eq!(report["stopped"], Value::Null);
+    assert_eq!(report["failed"], 3);
 }
 
 /// As above, beside one that does not hang and is judged by all its clauses.

@@ -4,7 +4,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use multiwan_lab::traffic::{Options, Outcome, Patience, Protocol, Refusal, SEGMENT, Stray};
+use multiwan_kernel::nft::Netfilter;
+use multiwan_lab::traffic::{
+    FlowId, Options, Outcome, Patience, Protocol, Refusal, SEGMENT, Stray, Traffic,
+};
 use multiwan_lab::{Fault, Lab, Rate, Sandbox, Topology, sandbox};
 
 #[test]
@@ -58,10 +61,10 @@ fn a_flow_that_nobody_answers_is_silent_and_seen_on_no_line() {
 
 /// A lab of one line whose router has its addresses, forwards, and translates.
 fn plain_router(sandbox: &Sandbox) -> Lab {
-    plain_router_with(sandbox, None)
+    plain_router_with(sandbox, None, "masquerade")
 }
 
-fn plain_router_with(sandbox: &Sandbox, rate: Option<Rate>) -> Lab {
+fn plain_router_with(sandbox: &Sandbox, rate: Option<Rate>, translation: &str) -> Lab {
     let net = |text: &str| text.parse().unwrap();
     let gateway = Ipv4Addr::new(198, 51, 100, 1);
     let topology = Topology::new("eth0", net("192.0.2.1/24"))
@@ -85,8 +88,10 @@ fn plain_router_with(sandbox: &Sandbox, rate: Option<Rate>) -> Lab {
             .unwrap();
         assert!(done.success(), "ip {command}");
     }
-    let translate = "add table ip lab; add chain ip lab leaving { type nat hook postrouting \
-                     priority 100; }; add rule ip lab leaving oifname eth1 masquerade";
+    let translate = &format!(
+        "add table ip lab; add chain ip lab leaving {{ type nat hook postrouting priority 100; }}; \
+         add rule ip lab leaving oifname eth1 {translation}"
+    );
     let done = Command::new("nft").arg(translate).status().unwrap();
     assert!(done.success(), "nft {translate}");
     lab.router().set("ipv4/ip_forward", "1").unwrap();
@@ -192,6 +197,99 @@ fn errors_and_fragments_are_attributed_to_their_flow() {
     });
 }
 
+/// Such as a NAT that draws ports gives; an echo's identifier is drawn too.
+const DRAWN: &str = "masquerade fully-random";
+
+/// So many that one's identifier is likely to be what another had before.
+const ECHOES: usize = 1000;
+
+#[test]
+fn echoes_are_told_apart_whatever_identifier_nat_gives_them() {
+    sandbox::test(|sandbox| {
+        let lab = plain_router_with(sandbox, None, DRAWN);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        let echoes: Vec<FlowId> = (0..ECHOES)
+            .map(|number| traffic.begin(number % 2, SERVER, Protocol::Echo))
+            .collect();
+        traffic.finish().unwrap();
+        echoes.iter().for_each(|&echo| traffic.ask(echo));
+        traffic.finish().unwrap();
+        let identifiers = |traffic: &Traffic, flow| match traffic.ledger().sightings(flow) {
+            [seen] => (traffic.flow(flow).local.port(), seen.source.port()),
+            seen => panic!("{seen:?}"),
+        };
+        let drawn: Vec<(u16, u16)> = echoes
+            .iter()
+            .map(|&echo| identifiers(&traffic, echo))
+            .collect();
+        let kept = drawn.iter().filter(|(own, given)| own == given).count();
+        assert!(kept < ECHOES / 10, "{kept} kept theirs");
+        let taken = |(_, given): &&(u16, u16)| drawn.iter().any(|(own, _)| own == given);
+        assert!(drawn.iter().any(|one| taken(&one)), "none got another's");
+        // An error quotes no more of an echo than its identifier.
+        for &echo in &echoes {
+            traffic.complain(echo, Refusal::TIME_EXCEEDED);
+            traffic.repeat(echo);
+        }
+        traffic.finish().unwrap();
+        let packets = |flow| match traffic.ledger().sightings(flow) {
+            [seen] => seen.packets,
+            seen => panic!("{seen:?}"),
+        };
+        assert!(echoes.iter().all(|&echo| traffic.flow(echo).answered()));
+        assert!(echoes.iter().all(|&echo| packets(echo) == 4));
+        assert_eq!(traffic.strays(), []);
+    });
+}
+
+#[test]
+fn an_echo_with_another_identifier_has_a_second_source() {
+    sandbox::test(|sandbox| {
+        let lab = plain_router_with(sandbox, None, DRAWN);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        let echo = traffic.begin(0, SERVER, Protocol::Echo);
+        traffic.finish().unwrap();
+        let mut netfilter = Netfilter::open().unwrap();
+        for connection in netfilter.connections().unwrap() {
+            assert!(netfilter.forget(&connection).unwrap());
+        }
+        traffic.ask(echo);
+        traffic.finish().unwrap();
+        assert!(traffic.flow(echo).answered());
+        let [one, other] = traffic.ledger().sightings(echo) else {
+            panic!("two identifiers");
+        };
+        assert_eq!(one.source.ip(), other.source.ip());
+    });
+}
+
+#[test]
+fn echoes_from_outside_are_known_beside_those_of_clients() {
+    sandbox::test(|sandbox| {
+        let lab = plain_router_with(sandbox, None, DRAWN);
+        let mut traffic = lab.traffic(Options::default()).unwrap();
+        let router = SocketAddrV4::new(Ipv4Addr::new(198, 51, 100, 2), 0);
+        let flows: Vec<FlowId> = (0..ECHOES)
+            .map(|number| match number % 2 {
+                0 => traffic.begin_outside(0, SERVER, router, Protocol::Echo),
+                _ => traffic.begin(0, SERVER, Protocol::Echo),
+            })
+            .collect();
+        traffic.finish().unwrap();
+        for (number, &flow) in flows.iter().enumerate() {
+            assert!(traffic.flow(flow).answered());
+            let [seen] = traffic.ledger().sightings(flow) else {
+                panic!("one line and source");
+            };
+            assert_eq!((seen.packets, seen.source.ip()), (1, router.ip()));
+            // An answer has the identifier that was asked with.
+            if number % 2 == 0 {
+                assert_eq!(seen.source.port(), traffic.flow(flow).local.port());
+            }
+        }
+    });
+}
+
 #[test]
 fn a_line_carries_its_rate_and_no_more() {
     const RATE: Rate = Rate {
@@ -205,7 +303,7 @@ fn a_line_carries_its_rate_and_no_more() {
             eprintln!("this kernel has no token bucket: nothing to test");
             return;
         }
-        let lab = plain_router_with(sandbox, Some(RATE));
+        let lab = plain_router_with(sandbox, Some(RATE), "masquerade");
         let mut traffic = lab.traffic(Options::default()).unwrap();
         traffic.set_patience(Patience {
             interval: Duration::from_secs(5),

@@ -87,7 +87,7 @@ pub enum Error {
         command: String,
         /// How it ended.
         ending: String,
-        /// The end of what it printed.
+        /// The beginning and the end of what it printed.
         output: String,
     },
     /// It did not end.
@@ -95,7 +95,7 @@ pub enum Error {
     Endless {
         /// The command line.
         command: String,
-        /// The end of what it printed.
+        /// The beginning and the end of what it printed.
         output: String,
     },
 }
@@ -107,7 +107,7 @@ impl Error {
         matches!(self, Error::Endless { .. })
     }
 
-    /// The end of the applier's output, where there is any.
+    /// The applier's output, where there is any.
     #[must_use]
     pub fn output(&self) -> Option<&str> {
         match self {
@@ -261,8 +261,8 @@ impl Applier {
         };
         let ended = process::wait(&mut child, LIMIT).map_err(run)?;
         let said = || {
-            let printed = printed.map(Output::tail).unwrap_or_default();
-            let all = [printed, output.tail()];
+            let printed = printed.map(Output::ends).unwrap_or_default();
+            let all = [printed, output.ends()];
             let all: Vec<String> = all.into_iter().filter(|text| !text.is_empty()).collect();
             all.join("\n")
         };

@@ -183,11 +183,8 @@ fn across_line_added(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.ask(&staying)?;
     unanswered += count_unanswered(&scene, &staying);
     let mut judgement = stayed(&scene, &staying, unanswered);
-    let foreign = scene.foreign();
-    if foreign > 0 && judgement.reason.is_none() {
-        judgement = Judgement::failed(format!(
-            "{foreign} packets left with a source that is not their line's"
-        ));
+    if let (Some(foreign), None) = (scene.foreign().told(), &judgement.reason) {
+        judgement = Judgement::failed(foreign);
     }
     scene.verdict(judgement)
 }

@@ -6,8 +6,6 @@ mod lan_only;
 mod shared_card;
 mod translated;
 
-use std::net::Ipv4Addr;
-
 use multiwan_lab::Fault;
 
 use super::fits;
@@ -27,16 +25,6 @@ pub(super) const CLAUSES: &[&Clause] = &[
     &dynamic::DYNAMIC_ADDRESS,
     &shared_card::SHARED_CARD_CLAUSE,
 ];
-
-/// What has left a line with a source that it must not have.
-pub(super) fn foreign(scene: &Scene<'_>, own: impl Fn(usize, Ipv4Addr) -> bool) -> Option<String> {
-    let sources = scene.traffic.ledger().sources();
-    let mut foreign = sources.filter(|&(line, source, _)| !own(line, source));
-    foreign.next().map(|(line, source, packets)| {
-        let name = scene.name(line);
-        format!("{packets} packets left by {name} with the foreign source {source}")
-    })
-}
 
 static NO_FOREIGN_SOURCE: Clause = Clause {
     id: "nat.no-foreign-source",
@@ -61,25 +49,12 @@ fn no_foreign_source(cx: &mut Context) -> Result<Judgement, Trouble> {
     let mut scene = Scene::applied(cx)?;
     let played = through_all_faults(&mut scene);
     // What has left with a foreign source has left, whether the rest came in time or not.
-    let own = scene.own_addresses();
-    let foreign: Vec<(usize, Ipv4Addr, u64)> = scene
-        .traffic
-        .ledger()
-        .sources()
-        .filter(|&(line, source, _)| source != own[line])
-        .collect();
-    if foreign.is_empty() {
+    let foreign = scene.foreign();
+    let Some(told) = foreign.told() else {
         played?;
-    }
-    let packets: u64 = foreign.iter().map(|(_, _, packets)| packets).sum();
-    let judgement = Judgement::holds_if(foreign.is_empty(), || {
-        let (line, source, count) = foreign[0];
-        let name = scene.name(line);
-        format!(
-            "{packets} packets left with a foreign source, {count} of them by {name} from {source}"
-        )
-    });
-    scene.verdict(judgement.with("foreign", packets))
+        return scene.verdict(Judgement::passed().with("foreign", 0));
+    };
+    scene.verdict(Judgement::failed(told).with("foreign", foreign.packets()))
 }
 
 fn through_all_faults(scene: &mut Scene<'_>) -> Result<(), Trouble> {

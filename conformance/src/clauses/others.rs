@@ -226,11 +226,11 @@ fn down(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.ask_in_vain(&running)?;
     let flows = scene.open(64)?;
     let unanswered = count_unanswered(&scene, &flows);
-    let foreign = scene.foreign();
+    let foreign = scene.foreign().told();
     let judgement = if !changed.is_empty() {
         Judgement::failed(format!("not as before: {}", changed.join(", ")))
-    } else if foreign > 0 {
-        Judgement::failed(format!("{foreign} packets left with another line's source"))
+    } else if let Some(foreign) = foreign {
+        Judgement::failed(foreign)
     } else if unanswered > 0 {
         Judgement::failed(format!("{unanswered} new connections were not answered"))
     } else {

@@ -19,7 +19,6 @@ use multiwan_lab::traffic::FlowId;
 use multiwan_lab::{Error, Host};
 
 use super::fits;
-use super::nat::foreign;
 use crate::bundle;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::{FOUR_TO_ONE, POINT_TO_POINT, TWO_LINES};
@@ -114,8 +113,7 @@ fn point_to_point(cx: &mut Context) -> Result<Judgement, Trouble> {
             ));
         }
     }
-    let own = scene.own_addresses();
-    if let Some(foreign) = foreign(&scene, |line, source| own[line] == source) {
+    if let Some(foreign) = scene.foreign().told() {
         judgement = Judgement::failed(foreign);
     }
     scene.verdict(judgement)

@@ -196,17 +196,15 @@ fn told(
     })?;
     scene.ask(&living)?;
     let unanswered = count_unanswered(&scene, &living);
-    let foreign = scene.foreign();
+    let foreign = scene.foreign().told();
     let wrong: Vec<&Flow> = waiting
         .iter()
         .map(|&flow| scene.traffic.flow(flow))
         .filter(|flow| !as_wanted(flow))
         .collect();
     let moved = Moved::among(&scene, &[dying, living].concat()).judgement();
-    let judgement = if foreign > 0 {
-        Judgement::failed(format!(
-            "{foreign} packets left with a source that is not their line's"
-        ))
+    let judgement = if let Some(foreign) = foreign {
+        Judgement::failed(foreign)
     } else if let Some(flow) = wrong.first() {
         Judgement::failed(format!(
             "of {} connections of the dead line {} were not told so: one by {} was {}",
@@ -403,23 +401,16 @@ fn released(cx: &mut Context) -> Result<Judgement, Trouble> {
     // By the dead line first, then by one other, for good.
     let twice = |flow: &&FlowId| scene.traffic.ledger().sightings(**flow).len() != 2;
     let astray = udp.iter().filter(twice).count();
-    let own = scene.own_addresses();
-    let foreign: u64 = scene
-        .traffic
-        .ledger()
-        .sources()
-        .filter(|&(line, source, _)| source != own[line])
-        .map(|(_, _, packets)| packets)
-        .sum();
+    let foreign = scene.foreign();
     let staying = if told_first {
         [&tcp[..], &on_live].concat()
     } else {
         on_live
     };
-    let judgement = if unanswered + astray > 0 || foreign > 0 {
+    let judgement = if unanswered + astray > 0 || foreign.packets() > 0 {
         Judgement::failed(format!(
             "{unanswered} exchanges were not answered, {astray} of {} released connections did not \
-             move once to a line that lives, and {foreign} packets left with a foreign source",
+             move once to a line that lives, and {foreign}",
             udp.len()
         ))
     } else {

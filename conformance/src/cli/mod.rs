@@ -224,7 +224,7 @@ impl Error {
             | Error::Keep { .. }
             | Error::Output { .. } => 2,
             Error::Runner(runner::Error::Unfit { .. }) => 2,
-            Error::Runner(runner::Error::Stopped(why)) => why.exit_status().unwrap_or(1),
+            Error::Runner(runner::Error::Stopped(why)) => why.exit_status(),
             Error::Runner(_) => 3,
             Error::Print(_) => 1,
         }

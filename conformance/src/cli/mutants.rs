@@ -67,7 +67,7 @@ pub(super) fn mutants(asked: &Mutants) -> Result<u8, Error> {
     if let Some(programs) = programs {
         programs.write(|to| matrix::write_json(&matrix, to))?;
     }
-    let interrupted = stop.why().and_then(Why::exit_status);
+    let interrupted = stop.why().map(Why::exit_status);
     Ok(interrupted.unwrap_or_else(|| matrix.exit_status(asked.strict)))
 }
 
@@ -215,7 +215,7 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, stop: &Stop, to: &mut dyn Wr
     let mut rows: Vec<Option<Row>> = vec![None; plans.len()];
     let stop_of = |index: usize| &stops[order[index].0];
     runner::run(&jobs, at_once, stop_of, |index, message| {
-        let Message::Finished { record, endless } = message else {
+        let Message::Finished { record, hopeless } = message else {
             return;
         };
         let (owner, clause) = order[index];
@@ -225,10 +225,12 @@ fn judge(plans: &[Plan], seed: u64, at_once: usize, stop: &Stop, to: &mut dyn Wr
         }
         bar.inc(1);
         verdicts[owner].add(clause, record);
-        let hangs = endless.as_ref().filter(|_| !verdicts[owner].any_passed());
+        let hangs = hopeless.as_ref().filter(|hopeless| hopeless.with_any);
+        let hangs = hangs.filter(|_| !verdicts[owner].any_passed());
+        let hangs = hangs.map(|hopeless| &hopeless.what);
         if let Some(what) = hangs {
             // It would with each clause.
-            stops[owner].ask(Why::Endless(what.clone()));
+            stops[owner].ask(Why::Hopeless(what.clone()));
             bar.inc(verdicts[owner].left());
         }
         if hangs.is_some() || verdicts[owner].left() == 0 {

@@ -1,6 +1,7 @@
 //! `run`: from what is asked to the exit status.
 
 use std::env;
+use std::fs;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -78,22 +79,7 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     );
     let since = Instant::now();
     let mut progress = Progress::new(&jobs, &mut *people);
-    let mut any_passed = false;
-    let records = runner::run(
-        &jobs,
-        at_once,
-        |_| &stop,
-        |index, message| {
-            progress.show(index, message);
-            if let Message::Finished { record, endless } = message {
-                any_passed |= record.status == Status::Passed;
-                // Of an applier that works otherwise it is the clause's own failure.
-                if let (Some(what), false) = (endless, any_passed) {
-                    stop.ask(Why::Endless(what.clone()));
-                }
-            }
-        },
-    );
+    let records = judge(&jobs, at_once, &stop, &mut progress);
     progress.end();
 
     let stopped = stop.why().map(ToString::to_string);
@@ -123,8 +109,52 @@ pub(super) fn run(asked: &Run) -> Result<u8, Error> {
     };
     terminal::summary(&report, &mut *people)?;
     outputs.write(&report)?;
-    let interrupted = stop.why().and_then(Why::exit_status);
-    Ok(interrupted.unwrap_or_else(|| report.exit_status(asked.strict)))
+    let stopped = stop.why().map(Why::exit_status);
+    Ok(stopped.unwrap_or_else(|| report.exit_status(asked.strict)))
+}
+
+/// Does the jobs, and ends the run where the applier is not worth another clause before any has passed;
+/// the records, with one that tells of that.
+fn judge(
+    jobs: &[Job],
+    at_once: usize,
+    stop: &Stop,
+    progress: &mut Progress<'_>,
+) -> Vec<Option<Record>> {
+    let mut any_passed = false;
+    let mut in_vain = vec![false; jobs.len()];
+    let mut last = None;
+    let hear = |index: usize, message: &Message| {
+        if let Message::Finished { record, hopeless } = message {
+            any_passed |= record.status == Status::Passed;
+            in_vain[index] = hopeless.is_some();
+            if last.is_some() && in_vain[index] {
+                return;
+            }
+            // Of an applier that works otherwise it is the clause's own failure. What it cannot do with a
+            // further configuration it may with the first, which the others come after.
+            let with = &jobs[index].configuration;
+            let told = hopeless
+                .as_ref()
+                .filter(|told| told.with_any || *with == jobs[0].configuration);
+            if let (Some(told), false, None) = (told, any_passed, stop.why()) {
+                last = Some(index);
+                stop.ask(Why::Hopeless(told.what.clone()));
+            }
+        }
+        progress.show(index, message);
+    };
+    let mut records = runner::run(jobs, at_once, |_| stop, hear);
+    if last.is_some() {
+        // What was judged beside it would tell the same again.
+        for (index, record) in records.iter_mut().enumerate() {
+            let again = record.take_if(|_| in_vain[index] && last != Some(index));
+            if let Some(folder) = again.and_then(|record| record.kept) {
+                let _ = fs::remove_dir_all(folder);
+            }
+        }
+    }
+    records
 }
 
 /// What the applier claims. Words that the contract does not know are told once, and passed over:

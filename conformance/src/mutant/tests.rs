@@ -31,7 +31,9 @@ fn variables_and_groups_are_filled_in_and_lines_are_added() {
     let rules: Vec<String> = state.rules.iter().map(ToString::to_string).collect();
     let added = "prio 200 to 192.0.2.1/32 table main protocol 222";
     assert!(rules.iter().any(|rule| rule == added), "{rules:?}");
-    assert_eq!(rules.len(), 9);
+    let config = Configuration::builtin(&TWO_LINES).config;
+    let whole = desired::desired(&config, &Verdicts::default());
+    assert_eq!(rules.len(), whole.rules.len() + 1);
 }
 
 #[test]

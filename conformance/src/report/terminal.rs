@@ -206,8 +206,10 @@ pub fn held(job: &Job, hosts: &[Namespace], user: u64, worker: u32) -> String {
     told + "Enter ends it and goes on.\n"
 }
 
-/// So many lines of what happened are shown, the last ones; all are in what is kept.
-const DETAIL: usize = 20;
+/// So many lines of what happened are shown, the first and the last ones: how it began, with the first
+/// error of several, and how it ended. All are in the other reports.
+const FIRST: usize = 10;
+const LAST: usize = 20;
 
 /// A clause that did not pass: why, what was measured, what happened, and how to see it alone.
 fn told(report: &Report, record: &Record, to: &mut dyn Write) -> io::Result<()> {
@@ -238,12 +240,14 @@ fn told(report: &Report, record: &Record, to: &mut dyn Write) -> io::Result<()> 
     }
     let detail = record.detail.as_deref().unwrap_or_default();
     let lines: Vec<&str> = detail.lines().collect();
-    let cut = lines.len().saturating_sub(DETAIL);
-    if cut > 0 {
-        writeln!(to, "  {DIM}| {cut} lines before{DIM:#}")?;
-    }
-    for line in &lines[cut..] {
-        writeln!(to, "  {DIM}|{DIM:#} {line}")?;
+    let cut = lines.len().saturating_sub(FIRST + LAST);
+    for (number, line) in lines.iter().enumerate() {
+        if cut > 0 && number == FIRST {
+            writeln!(to, "  {DIM}| {cut} lines between{DIM:#}")?;
+        }
+        if !(FIRST..FIRST + cut).contains(&number) {
+            writeln!(to, "  {DIM}|{DIM:#} {line}")?;
+        }
     }
     if let Some(folder) = &record.kept {
         writeln!(to, "  kept: {}", folder.display())?;
@@ -293,6 +297,25 @@ mod tests {
         assert!(text.contains("run --only a.b -c two-lines --seed 7\n"));
         assert!(text.contains("area  passed  failed  skipped  inconclusive\na          -       1"));
         assert!(text.contains("0 passed, 1 failed, 0 skipped, 0 inconclusive\n"));
+    }
+
+    #[test]
+    fn of_a_long_story_the_middle_is_left_out() {
+        let mut report = report(false, &[(Kind::Behaviour, Status::Failed)]);
+        let tell = |report: &mut Report, lines: usize| {
+            let lines: Vec<String> = (1..=lines).map(|line| format!("at {line}")).collect();
+            report.clauses[0].detail = Some(lines.join("\n"));
+            let mut written = Vec::new();
+            summary(report, &mut written).unwrap();
+            plain(&String::from_utf8(written).unwrap())
+        };
+        let text = tell(&mut report, FIRST + LAST);
+        assert!(!text.contains("between"), "{text}");
+        let text = tell(&mut report, FIRST + LAST + 2);
+        assert!(text.contains("  | at 1\n"), "{text}");
+        let cut = "  | at 10\n  | 2 lines between\n  | at 13\n";
+        assert!(text.contains(cut), "{text}");
+        assert!(text.contains("  | at 32\n"), "{text}");
     }
 
     #[test]

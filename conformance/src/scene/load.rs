@@ -42,7 +42,7 @@ impl<'a> Scene<'a> {
             });
         }
         let mut scene = Self::build(cx, topology)?;
-        scene.apply()?;
+        scene.apply().map_err(Trouble::at_first)?;
         scene.start()?;
         Ok(scene)
     }

@@ -6,6 +6,7 @@ mod changes;
 mod evidence;
 mod faults;
 mod flows;
+mod foreign;
 mod listeners;
 mod load;
 mod pairs;
@@ -104,7 +105,7 @@ impl<'a> Scene<'a> {
 
     fn applied_with(cx: &'a mut Context, fresh: usize) -> Result<Self, Trouble> {
         let mut scene = Self::bare_with(cx, fresh)?;
-        scene.apply()?;
+        scene.apply().map_err(Trouble::at_first)?;
         Ok(scene)
     }
 
@@ -234,16 +235,6 @@ impl<'a> Scene<'a> {
             seen,
             output: output.unwrap_or_default(),
         }
-    }
-
-    /// How many packets left with an address that is not their line's.
-    pub fn foreign(&self) -> u64 {
-        let own = self.own_addresses();
-        let sources = self.traffic.ledger().sources();
-        sources
-            .filter(|&(line, source, _)| source != own[line])
-            .map(|(_, _, packets)| packets)
-            .sum()
     }
 
     /// How many packets have left each line for its gateway, or in search of it, beside those of

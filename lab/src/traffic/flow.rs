@@ -29,7 +29,8 @@ pub struct Flow {
     pub origin: Origin,
     /// The protocol.
     pub protocol: Protocol,
-    /// Who is asked, by its address and port. Of an ICMP echo the port is the identifier.
+    /// Who is asked, by its address and port. Of an ICMP echo the port is the identifier that who asks
+    /// gave it; NAT may give it another.
     pub server: SocketAddrV4,
     /// Who asks, as it knows itself; unspecified for a watched flow.
     pub local: SocketAddrV4,
@@ -214,7 +215,8 @@ impl Flow {
                 flags,
             },
         };
-        (header, request)
+        // An echo is known by what it says alone.
+        (header, request || self.protocol == Protocol::Echo)
     }
 
     /// Takes in a packet from the server; `request` is the length of what was asked.

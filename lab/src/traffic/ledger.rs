@@ -11,7 +11,7 @@ use super::flow::FlowId;
 pub struct Sighting {
     /// The line, from 0.
     pub line: usize,
-    /// The source that the packets left with.
+    /// The source that the packets left with; of an ICMP echo the port is the identifier.
     pub source: SocketAddrV4,
     /// How many there were.
     pub packets: u32,

@@ -112,7 +112,8 @@ impl Traffic {
     /// Begins a new flow from a client to a server, with an exchange. It is sent when its turn
     /// comes, see [`Traffic::turn`].
     ///
-    /// Its port at the server is used by no other flow, which is how its packets are told apart.
+    /// Its port at the server is used by no other flow, which is how its packets are told apart; an ICMP
+    /// echo says whose it is in what it carries.
     pub fn begin(&mut self, client: usize, server: Ipv4Addr, protocol: Protocol) -> FlowId {
         let flow = self.flows.add(Origin::Client(client), server, protocol);
         self.ask(flow);
@@ -179,7 +180,8 @@ impl Traffic {
     }
 
     /// Gets ready for a flow that somebody's sockets will make, such as the router's own: the
-    /// Internet answers it at the flow's server address and port, and what leaves is attributed.
+    /// Internet answers it at the flow's server address and port, and what leaves is attributed. It is TCP
+    /// or UDP: a stranger's echo does not say whose it is.
     pub fn watch(&mut self, server: Ipv4Addr, protocol: Protocol) -> FlowId {
         self.flows.add(Origin::Sockets, server, protocol)
     }

@@ -6,7 +6,6 @@ use multiwan_lab::traffic::FlowId;
 
 use super::super::dead::milliseconds;
 use super::super::fits;
-use super::foreign;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::DYNAMIC;
 use crate::context::Context;
@@ -88,7 +87,8 @@ fn dynamic_address(cx: &mut Context) -> Result<Judgement, Trouble> {
             "{late} packets left with {old}, which the line had no more"
         ));
     }
-    wrong = foreign(&scene, |line, source| own[line].contains(&source)).or(wrong);
+    let foreign = scene.foreign_to(|line, source| own[line].contains(&source));
+    wrong = foreign.told().or(wrong);
     let judgement = wrong.map_or_else(Judgement::passed, Judgement::failed);
     let (follow, renewal) = (followed_at - moved_at, back_at - renewed_at);
     scene.verdict(

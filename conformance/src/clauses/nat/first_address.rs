@@ -59,7 +59,7 @@ fn first_address(cx: &mut Context) -> Result<Judgement, Trouble> {
     let calls = scene.call(CALLS, None)?;
     let wrong = scene.wrong_calls(&calls, right);
     let wrong = wrong.map(|wrong| format!("of the router's own: {wrong}"));
-    let wrong = super::foreign(&scene, right).or(wrong);
+    let wrong = scene.foreign_to(right).told().or(wrong);
     let wrong = wrong.or((unanswered > 0)
         .then(|| format!("of {FLOWS} connections of clients {unanswered} were not answered")));
     let judgement = wrong.map_or_else(Judgement::passed, Judgement::failed);

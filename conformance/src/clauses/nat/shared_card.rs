@@ -4,7 +4,6 @@ use multiwan_lab::Fault;
 use multiwan_lab::traffic::FlowId;
 
 use super::super::fits;
-use super::foreign;
 use crate::clause::{Clause, Feature, Kind, Need, Tests};
 use crate::configuration::SHARED_CARD;
 use crate::context::Context;
@@ -66,8 +65,7 @@ fn shared_card(cx: &mut Context) -> Result<Judgement, Trouble> {
     scene.repair(DYING)?;
     scene.until_used(DYING)?;
     ask(&mut scene)?;
-    let own = scene.own_addresses();
-    if let Some(foreign) = foreign(&scene, |line, source| own[line] == source) {
+    if let Some(foreign) = scene.foreign().told() {
         judgement = Judgement::failed(foreign);
     }
     scene.verdict(judgement)

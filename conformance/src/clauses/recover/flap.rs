@@ -49,11 +49,8 @@ fn flap(cx: &mut Context) -> Result<Judgement, Trouble> {
         unanswered += scene.unanswered(&steady)?;
     }
     let foreign = scene.foreign();
-    let judgement = Judgement::holds_if(unanswered == 0 && foreign == 0, || {
-        format!(
-            "{unanswered} exchanges of live lines were not answered, and {foreign} packets left \
-             with an address that is not their line's"
-        )
+    let judgement = Judgement::holds_if(unanswered == 0 && foreign.packets() == 0, || {
+        format!("{unanswered} exchanges of live lines were not answered, and {foreign}")
     });
     scene.verdict(judgement)
 }

@@ -8,7 +8,6 @@ use multiwan_lab::netlink::{AddressFamily, RouteNetlinkMessage as Message};
 
 use super::super::fits;
 use super::super::sticky::count_unanswered;
-use super::foreign;
 use crate::clause::{Clause, Kind, Need, Tests};
 use crate::configuration::TWO_LINES;
 use crate::context::Context;
@@ -51,7 +50,7 @@ fn equal_priority(cx: &mut Context) -> Result<Judgement, Trouble> {
     let astray = flows.iter().filter(|&&flow| ledger.line(flow).is_none());
     let astray = astray.count();
     let own = scene.own_addresses();
-    let mut wrong = foreign(&scene, |line, source| own[line] == source);
+    let mut wrong = scene.foreign().told();
     for (line, &address) in own.iter().enumerate() {
         let calls = scene.call(CALLS, Some(address))?;
         let right = |by: usize, source: Ipv4Addr| by == line && source == address;

@@ -59,10 +59,9 @@ fn soak(cx: &mut Context) -> Result<Judgement, Trouble> {
     }
     let took = began.elapsed();
     let (moved, foreign) = (Moved::among(&scene, &all), scene.foreign());
-    let judgement = if unanswered + foreign as usize > 0 {
+    let judgement = if unanswered > 0 || foreign.packets() > 0 {
         Judgement::failed(format!(
-            "{unanswered} exchanges were not answered, and {foreign} packets left with a source that \
-             is not their line's"
+            "{unanswered} exchanges were not answered, and {foreign}"
         ))
     } else {
         moved.judgement()

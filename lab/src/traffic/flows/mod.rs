@@ -69,6 +69,8 @@ pub(super) struct Flows {
     pub(super) window: usize,
     under_way: usize,
     index: HashMap<(Protocol, SocketAddrV4), u32>,
+    /// By a host on the Internet, and the address and identifier that an echo flow was seen with there.
+    echoes: HashMap<(Ipv4Addr, SocketAddrV4), u32>,
     next_port: HashMap<(Protocol, Ipv4Addr), u16>,
     /// Ports on the Internet that only who names them gets.
     pub(super) reserved: Vec<u16>,
@@ -122,6 +124,7 @@ impl Flows {
             window,
             under_way: 0,
             index: HashMap::default(),
+            echoes: HashMap::default(),
             next_port: HashMap::default(),
             reserved: Vec::new(),
             waiting: VecDeque::new(),

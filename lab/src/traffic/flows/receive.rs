@@ -110,13 +110,20 @@ impl Flows {
         now: Instant,
         burst: &mut Burst,
     ) -> bool {
-        let (protocol, ends) = match *frame {
-            Frame::Segment { ends, header, .. } => (frame::protocol(header), ends),
-            Frame::IcmpError { quoted, .. } => (quoted.0, quoted.1.reversed()),
+        let (number, ends) = match *frame {
+            Frame::Segment {
+                ends,
+                header,
+                payload,
+                ..
+            } => (self.of_packet(ends, header, payload), ends),
+            Frame::IcmpError {
+                quoted: (protocol, about),
+                ..
+            } => (self.of_quoted(protocol, about), about.reversed()),
             _ => return false,
         };
-        let here = SocketAddrV4::new(ends.destination, ends.destination_port);
-        let Some(&number) = self.index.get(&(protocol, here)) else {
+        let Some(number) = number else {
             return false;
         };
         let flow = &mut self.all[number as usize];
@@ -134,7 +141,7 @@ impl Flows {
                 return Self::deliver(flow, (mac, from), ends, header, payload, burst);
             };
             let hosts = (ends.destination, ends.source);
-            frame::write_refusal(burst, (mac, from), hosts, refusal, (protocol, ends));
+            frame::write_refusal(burst, (mac, from), hosts, refusal, (header, ends));
             return true;
         };
         // What comes by another line is no answer to it, as for a provider that looks at sources.

@@ -119,7 +119,11 @@ impl Flows {
             return;
         };
         let hosts = (*flow.local.ip(), *flow.server.ip());
-        let about = (flow.protocol, flow.ends().reversed());
+        let (mut answer, _) = flow.packet();
+        if let Header::Echo { reply, .. } = &mut answer {
+            *reply = true;
+        }
+        let about = (answer, flow.ends().reversed());
         frame::write_refusal(burst, macs, hosts, refusal, about);
     }
 

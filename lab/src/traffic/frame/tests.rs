@@ -48,17 +48,30 @@ fn what_is_written_is_read() {
 
 #[test]
 fn what_a_refusal_quotes_is_read() {
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
+    let tcp = Header::Tcp {
+        sequence: 7,
+        acknowledgement: 9,
+        flags: ACK,
+    };
+    let echo = Header::Echo {
+        reply: true,
+        sequence: 3,
+    };
+    for header in [tcp, Header::Udp, echo] {
+        let mut ends = ends();
+        if header == echo {
+            ends.source_port = ends.destination_port;
+        }
         let mut burst = Burst::default();
-        let hosts = (ends().destination, ends().source);
+        let hosts = (ends.destination, ends.source);
         let refusal = Refusal::too_big(1400);
-        write_refusal(&mut burst, MACS, hosts, refusal, (protocol, ends()));
+        write_refusal(&mut burst, MACS, hosts, refusal, (header, ends));
         let expected = Frame::IcmpError {
             from: hosts.0,
             to: hosts.1,
             kind: 3,
             code: 4,
-            quoted: (protocol, ends()),
+            quoted: (protocol(header), ends),
         };
         assert_eq!(read(burst.frame(0)), expected);
     }

@@ -166,16 +166,19 @@ fn write_transport(segment: &mut [u8], ends: Ends, header: Header, payload: &[u8
             udp.set_checksum(sum);
         }
         Header::Echo { reply, sequence } => {
-            let kind = if reply {
-                IcmpTypes::EchoReply
-            } else {
-                IcmpTypes::EchoRequest
-            };
             let [id, number] = [ends.destination_port, sequence].map(u16::to_be_bytes);
             segment[4..6].copy_from_slice(&id);
             segment[6..8].copy_from_slice(&number);
-            finish_icmp(segment, kind, 0);
+            finish_icmp(segment, echo(reply), 0);
         }
+    }
+}
+
+fn echo(reply: bool) -> IcmpType {
+    if reply {
+        IcmpTypes::EchoReply
+    } else {
+        IcmpTypes::EchoRequest
     }
 }
 
@@ -186,7 +189,7 @@ pub(crate) fn write_refusal(
     macs: (Mac, Mac),
     (from, to): (Ipv4Addr, Ipv4Addr),
     refusal: Refusal,
-    (protocol, quoted): (Protocol, Ends),
+    (header, quoted): (Header, Ends),
 ) {
     let ends = Ends {
         source: refusal.hop.unwrap_or(from),
@@ -207,15 +210,15 @@ pub(crate) fn write_refusal(
         |body| {
             body[6..8].copy_from_slice(&refusal.mtu.to_be_bytes());
             let (ip, transport) = body[ECHO..].split_at_mut(IPV4);
-            write_ipv4(ip, quoted, protocol, Part::WHOLE, QUOTED);
-            match protocol {
-                Protocol::Tcp | Protocol::Udp => {
+            write_ipv4(ip, quoted, protocol(header), Part::WHOLE, QUOTED);
+            match header {
+                Header::Tcp { .. } | Header::Udp => {
                     transport[..2].copy_from_slice(&quoted.source_port.to_be_bytes());
                     transport[2..4].copy_from_slice(&quoted.destination_port.to_be_bytes());
                     transport[4..6].copy_from_slice(&(QUOTED as u16).to_be_bytes());
                 }
-                Protocol::Echo => {
-                    transport[0] = IcmpTypes::EchoRequest.0;
+                Header::Echo { reply, .. } => {
+                    transport[0] = echo(reply).0;
                     transport[4..6].copy_from_slice(&quoted.destination_port.to_be_bytes());
                 }
             }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use multiwan_kernel::nft::Statement;
 
 use crate::config::Config;
 use crate::difference::{Changes, Step, difference};
 use crate::error::Error;
-use crate::kernel::Kernel;
+use crate::kernel::{Alongside, Kernel, since_start};
 use crate::reconcile::{all_or_none, bring_back, undo};
 use crate::record::{Content, Record};
 use crate::state::{Address, DeviceSetting, GlobalSetting, Hop, Setting, State, TABLE_MAIN};
@@ -21,8 +22,11 @@ pub struct Removed {
     pub changes: Changes,
     /// Whether what `apply` found was remembered; else settings, addresses and links stayed.
     pub remembered: bool,
-    /// Routes of others that went with an address, and that the kernel does not take back, as `ip route` shows them.
-    pub gone: Vec<String>,
+    /// Routes of others that went with an address, now or at an `apply`, and that the kernel does not
+    /// take back.
+    pub gone: Vec<Alongside>,
+    /// Addresses of others that were taken away, and whose lifetime is over.
+    pub over: Vec<Address>,
 }
 
 /// Removes what `apply` put into the kernel, with the tables of `config` where nothing is
@@ -38,14 +42,22 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
         .map(|record| record.content().clone())
         .unwrap_or_default();
     let found = kernel.read().await?;
-    let before = before(&found, &content, config);
+    let now = since_start();
+    let before = before(&found, &content, config, now);
     let changes = back(&before, found.clone());
     let ours = content.tables_in(&found, config);
     let led = kernel.alongside(changes.steps(), &ours).await?;
     let done = make(kernel, &found, &before, &changes).await;
-    let gone = bring_back(kernel, led, changes.steps(), &ours).await;
+    let went = match &done {
+        Ok(()) => content.went_with(&led, &led),
+        Err(_) => led,
+    };
+    let gone = bring_back(kernel, went).await;
     done?;
     let remembered = record.is_some();
+    let removed = content.removed.iter();
+    let over = removed.filter(|address| address.is_over(now));
+    let over = over.cloned().collect();
     if let Some(record) = record {
         // Left behind, it would say of what is gone that it is multiwan's; harmless.
         let _ = record.forget();
@@ -54,6 +66,7 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
         changes,
         remembered,
         gone,
+        over,
     })
 }
 
@@ -150,7 +163,7 @@ fn astray(found: &State, before: &State) -> Option<(u32, BTreeSet<Ipv4Addr>)> {
 }
 
 /// What the kernel held before `apply`, as far as it is known.
-fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
+fn before(found: &State, content: &Content, config: Option<&Config>, now: Duration) -> State {
     let mut before = found.clone();
     for link in &content.links {
         if let Some(link) = before.links.get_mut(link) {
@@ -160,7 +173,8 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
     before
         .addresses
         .retain(|address| !content.addresses.contains(address));
-    let returning = |address: &&Address| before.links.contains_key(&address.interface);
+    let returning =
+        |address: &&Address| before.links.contains_key(&address.interface) && !address.is_over(now);
     let removed = content.removed.iter().filter(returning).cloned();
     before.addresses.extend(removed.collect::<Vec<_>>());
     for (setting, value) in &mut before.settings {

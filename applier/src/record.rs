@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::difference::{Changes, Step};
+use crate::kernel::Alongside;
 use crate::runtime::{Directory, RECORD as FILE};
 use crate::state::{
     Address, DeviceSetting, GlobalSetting, Route, Rule, Setting, State, TABLE_MAIN,
@@ -33,6 +34,9 @@ pub struct Content {
     /// Addresses that were there on a line's interface, left over from an earlier set-up, and had
     /// to go.
     pub removed: BTreeSet<Address>,
+    /// Routes of others that went with an address, and that the kernel did not take back.
+    #[serde(default)]
+    pub went: Vec<Alongside>,
     /// Tables that were filled.
     pub tables: BTreeSet<u32>,
     /// Default routes that were in those tables before.
@@ -127,8 +131,8 @@ impl Record {
         self.content == Content::default()
     }
 
-    /// Remembers what `changes` are about to overwrite and put, and what was `found`, before they
-    /// are made. Killed in the middle, some of it may not be done yet and some of what was there
+    /// Remembers what `changes` are about to overwrite and put, what was `found`, and the routes of
+    /// others that they may take along, before they are made. Killed in the middle, some of it may not be done yet and some of what was there
     /// before not gone: both are remembered until [`settle`](Self::settle).
     ///
     /// # Errors
@@ -139,11 +143,15 @@ impl Record {
         config: &Config,
         found: &State,
         changes: &Changes,
+        led: &[Alongside],
     ) -> Result<(), RecordError> {
-        self.put(self.content.during(config, found, changes))
+        let during = self.content.during(config, found, changes);
+        let went = self.content.went_with(led, led);
+        self.put(Content { went, ..during })
     }
 
-    /// Forgets what `changes`, which are made, have taken away.
+    /// Forgets what `changes`, which are made, have taken away; `went` are the routes of others that
+    /// are not there for that.
     ///
     /// # Errors
     ///
@@ -153,8 +161,10 @@ impl Record {
         config: &Config,
         found: &State,
         changes: &Changes,
+        went: Vec<Alongside>,
     ) -> Result<(), RecordError> {
-        self.put(self.content.after(config, found, changes))
+        let after = self.content.after(config, found, changes);
+        self.put(Content { went, ..after })
     }
 
     /// Makes it say what it said before, when what it says was taken back.
@@ -240,6 +250,13 @@ impl Content {
             .collect()
     }
 
+    /// The routes of others that went with addresses, with those `gone` of the ones that were `led` by
+    /// such now.
+    pub(crate) fn went_with(&self, led: &[Alongside], gone: &[Alongside]) -> Vec<Alongside> {
+        let before = self.went.iter().filter(|route| !led.contains(route));
+        before.chain(gone).cloned().collect()
+    }
+
     fn during(&self, config: &Config, found: &State, changes: &Changes) -> Self {
         let mut during = self.clone();
         for step in changes.steps() {
@@ -260,7 +277,7 @@ impl Content {
                     during.addresses.insert(address.clone());
                 }
                 Step::RemoveAddress(address) if !self.addresses.contains(address) => {
-                    during.removed.insert(address.clone());
+                    during.removed.replace(address.clone());
                 }
                 _ => {}
             }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::nft::Statement;
 
 use crate::config::Config;
-use crate::difference::{Changes, Step, difference};
+use crate::difference::{Changes, Step, difference, suggests};
 use crate::error::Error;
 use crate::kernel::{Alongside, Kernel, since_start};
 use crate::reconcile::{all_or_none, bring_back, undo};
@@ -109,7 +110,37 @@ fn back(before: &State, mut found: State) -> Changes {
     promote
         .chain(there.inverse().steps().iter().cloned())
         .chain(rounded)
+        .chain(in_order(before, &found))
         .collect()
+}
+
+/// What comes back into the network of an address that goes is promoted by that, and is behind the card's
+/// others then (`__inet_del_ifa` in `net/ipv4/devinet.c`): those that were behind it are put there once
+/// more, unless a default route would go with one.
+fn in_order(before: &State, found: &State) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for interface in before.links.keys() {
+        let on = |address: &&Address| address.interface == *interface;
+        let goes = |network: Ipv4Net| {
+            let mut going = found.addresses.difference(&before.addresses).filter(on);
+            going.any(|address| address.network() == network)
+        };
+        let returning = before.addresses.difference(&found.addresses).filter(on);
+        let mut returning: Vec<&Address> = returning.collect();
+        returning.sort_by_key(|address| address.rank);
+        let promoted = returning.iter().position(|one| goes(one.network()));
+        let Some((promoted, behind)) = promoted.and_then(|at| returning[at..].split_first()) else {
+            continue;
+        };
+        let others = |address: &&Address| address.network() != promoted.network();
+        let led_by = |address: &&Address| before.routes.iter().any(|r| suggests(r, address));
+        if behind.iter().any(others) && !behind.iter().any(led_by) {
+            let behind = behind.iter().map(|&address| address.clone());
+            steps.extend(behind.clone().rev().map(Step::RemoveAddress));
+            steps.extend(behind.map(Step::AddAddress));
+        }
+    }
+    steps
 }
 
 /// Does the steps, or none. Until the firewall goes, it drops what leaves main's way with the
@@ -221,7 +252,7 @@ fn forwarding_of_new_devices(before: &mut State, found: &State, content: &Conten
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::NeighbourSetting;
+    use crate::state::{Lifetime, Link, NeighbourSetting};
 
     #[test]
     fn a_timer_less_than_a_tick_from_what_was_there_is_restored() {
@@ -240,5 +271,26 @@ mod tests {
             assert_eq!(steps.steps(), [restored], "{found} to {before}");
         }
         assert!(back(&with(992), with(992)).is_empty());
+    }
+
+    #[test]
+    fn an_address_comes_back_only_within_its_lifetime() {
+        let mut address = Address::new("eth1", "198.51.100.50/24".parse().unwrap());
+        address.attributes.lifetime = Some(Lifetime {
+            valid: 30,
+            preferred: 30,
+            read: Duration::from_secs(100),
+        });
+        let found = State {
+            links: [("eth1".to_owned(), Link::default())].into(),
+            ..State::default()
+        };
+        let content = Content {
+            removed: [address.clone()].into(),
+            ..Content::default()
+        };
+        let back = |seconds| before(&found, &content, None, Duration::from_secs(seconds));
+        assert!(back(129).addresses.contains(&address));
+        assert!(back(130).addresses.is_empty());
     }
 }

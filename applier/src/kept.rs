@@ -41,7 +41,9 @@ impl Undescribed {
             }
             _ => None,
         });
-        taken.collect()
+        let mut taken: Vec<Self> = taken.collect();
+        taken.sort();
+        taken
     }
 
     /// The address with its network, and the card: `198.51.100.77/24 on eth1`.

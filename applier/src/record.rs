@@ -358,3 +358,22 @@ impl Content {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is read after an update, in the middle of a router's life.
+    #[test]
+    fn what_an_earlier_one_has_left_is_understood() {
+        let left = r#"{"settings": [], "links": ["eth1"], "addresses": [], "removed": [{"interface": "eth1",
+            "address": "198.51.100.50/24", "broadcast": "198.51.100.255", "rank": 3}], "tables": [201],
+            "routes": [], "numbers": {}}"#;
+        let content: Content = serde_json::from_str(left).unwrap();
+        let address = Address::new("eth1", "198.51.100.50/24".parse().unwrap());
+        assert_eq!(content.removed, [address.clone()].into());
+        let first = content.removed.first().unwrap();
+        assert_eq!(first.to_string(), address.to_string());
+        assert_eq!(content.went, []);
+    }
+}

@@ -286,7 +286,7 @@ fn is_gateway(address: &Address, routes: &[Route]) -> bool {
 
 /// Whether the route suggests this address as a source: it goes with it, and does not come back by
 /// itself.
-fn suggests(route: &Route, address: &Address) -> bool {
+pub(crate) fn suggests(route: &Route, address: &Address) -> bool {
     matches!(route.target, Target::Hops { source: Some(source), .. }
         if source == address.address.addr())
 }

@@ -1,12 +1,16 @@
 //! A refused step is taken back with all before it.
 
+use multiwan::difference::Step;
 use multiwan::error::Error;
+use multiwan::kernel::Witness;
 use multiwan::record::Record;
 use multiwan_lab::sandbox;
 use nix::errno::Errno;
 
 use crate::held::Held;
-use crate::router::{Case, Change, count, for_each_change, lab, make, prepare};
+use crate::router::{
+    Case, Change, FIRST_ON_PLAIN, count, for_each_change, lab, make, make_witnessed, prepare, shell,
+};
 use crate::witness::{Fault, Faults};
 
 const FAULTS: [Fault; 4] = [
@@ -72,6 +76,42 @@ fn each_step(case: &Case) {
             case.name,
             FAULTS.len()
         );
+    });
+}
+
+/// As a kernel that does not know a part of a message: it says that an address with a peer is gone.
+#[derive(Debug)]
+struct KeepsPeers;
+
+impl Witness for KeepsPeers {
+    fn before(&mut self, _: &Step) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn after(&mut self, step: &Step) -> Result<(), Errno> {
+        if matches!(step, Step::RemoveAddress(address) if address.peer.is_some()) {
+            shell(&step.inverse().to_string());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_acknowledged_and_not_held() {
+    sandbox::test(|sandbox| {
+        let mut lab = lab(sandbox);
+        prepare(&mut lab, &FIRST_ON_PLAIN);
+        let before = Held::now();
+        let refused = make_witnessed(FIRST_ON_PLAIN.new, KeepsPeers);
+        let Err(Error::NotHeld(step)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(
+            step.to_string(),
+            "ip address del 10.77.0.1 peer 172.31.1.1/32 dev eth2"
+        );
+        Held::now().assert_same(&before, "undone");
+        assert!(Record::open().unwrap().is_empty());
     });
 }
 

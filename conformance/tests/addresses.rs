@@ -22,7 +22,8 @@ const LEFT_OVER: [&str; 4] = [
     "198.51.100.51/24 dev eth1",
 ];
 const ROUTES: [&str; 2] = [
-    "198.51.100.0/24 dev eth1 proto dhcp src 198.51.100.50 metric 100",
+    // NetworkManager's.
+    "198.51.100.0/24 dev eth1 proto kernel scope link src 198.51.100.50 metric 100",
     "default via 198.51.100.1 dev eth1 proto dhcp src 198.51.100.50 metric 100 mtu 1400",
 ];
 
@@ -111,6 +112,7 @@ fn a_route_that_cannot_come_back_is_named() {
         let stage = Stage::two_lines(sandbox);
         stage.play((1, 0), |_lab| {
             links_up();
+            ip("address add 192.0.2.1/24 dev eth0");
             ip("address add 192.168.9.1/24 dev eth1");
             ip("route add 10.98.0.0/16 via 192.168.9.9 dev eth1 src 192.168.9.1");
             succeeds(&stage, "apply");

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
@@ -58,7 +59,7 @@ impl Kernel {
         let routes = self.route_messages().await?;
         Ok(routes
             .into_iter()
-            .filter(|route| is_somebody_s(route, ours))
+            .filter(|route| is_somebody_s(route, ours) || stands_in(route, &going))
             .map(lasting)
             .filter(|route| going.iter().any(|address| may_go(route, address, &names)))
             .map(|message| Alongside {
@@ -111,6 +112,18 @@ fn is_somebody_s(route: &RouteMessage, ours: &BTreeSet<u32>) -> bool {
     header.kind == RouteType::Unicast
         && header.protocol != RouteProtocol::Kernel
         && !(is_default && ours.contains(&table(route)))
+}
+
+/// Whether it is to the network of an address without one of the kernel's: NetworkManager puts such there
+/// in the kernel's name.
+fn stands_in(route: &RouteMessage, going: &[&Address]) -> bool {
+    let mut alone = going.iter().filter(|one| one.attributes.no_prefix_route);
+    let is_to = |network: Ipv4Net| {
+        let to = RouteAddress::Inet(network.network());
+        route.header.destination_prefix_length == network.prefix_len()
+            && route.attributes.contains(&RouteAttribute::Destination(to))
+    };
+    route.header.kind == RouteType::Unicast && alone.any(|one| is_to(one.network()))
 }
 
 /// A route without what the kernel says of it at the moment.

@@ -1,15 +1,11 @@
-# Somebody has one line and a tunnel's rule, forwards by one card only, keeps old addresses of many kinds and a
-# route on the card that is to be the second line's, and marks packets for a purpose of his own.
+# Somebody has one line and a tunnel's rule, forwards by one card only, keeps an old address on the card that is
+# to be the second line's, and marks packets for a purpose of his own.
 ip link set eth0 up
 ip address add 192.0.2.1/24 brd + dev eth0
 ip link set eth1 up
 ip address add 198.51.100.2/24 brd + dev eth1
 ip link set eth2 up
-ip address add 203.0.113.77/24 brd + dev eth2 noprefixroute
-ip address add 192.168.9.1/24 dev eth2 metric 700 label eth2:v
-ip address add 192.168.8.1/32 dev eth2 scope link
-ip address add 10.77.0.1 peer 172.31.1.1/32 dev eth2
-ip route add 10.98.0.0/16 via 192.168.9.9 dev eth2 src 192.168.9.1
+ip address add 203.0.113.77/24 brd + dev eth2
 ip route add default via 198.51.100.1 dev eth1 proto dhcp metric 100
 ip rule add prio 40 to 10.99.0.0/16 table 99
 ip route add 10.99.0.0/16 via 192.0.2.9 table 99

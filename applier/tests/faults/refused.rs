@@ -96,22 +96,42 @@ impl Witness for KeepsPeers {
     }
 }
 
+/// What else may be left over on the second line's card.
+const LEFT_OVER: &str = "
+ip address add 192.168.9.1/24 dev eth2 metric 700 label eth2:v
+ip address add 192.168.8.1/32 dev eth2 scope link noprefixroute
+ip address add 10.77.0.1 peer 172.31.1.1/32 dev eth2
+ip route add 10.98.0.0/16 via 192.168.9.9 dev eth2 src 192.168.9.1
+";
+
 #[test]
-fn what_is_acknowledged_and_not_held() {
+fn what_is_left_over_comes_back_as_it_was() {
     sandbox::test(|sandbox| {
         let mut lab = lab(sandbox);
         prepare(&mut lab, &FIRST_ON_PLAIN);
+        shell(LEFT_OVER);
         let before = Held::now();
         let refused = make_witnessed(FIRST_ON_PLAIN.new, KeepsPeers);
         let Err(Error::NotHeld(step)) = refused else {
             panic!("{refused:?}");
         };
-        assert_eq!(
-            step.to_string(),
-            "ip address del 10.77.0.1 peer 172.31.1.1/32 dev eth2"
-        );
-        Held::now().assert_same(&before, "undone");
+        let removal = "ip address del 10.77.0.1 peer 172.31.1.1/32 dev eth2";
+        assert_eq!(step.to_string(), removal);
+        Held::now().assert_same(&before, "acknowledged and not held");
         assert!(Record::open().unwrap().is_empty());
+
+        let steps = count(FIRST_ON_PLAIN.new);
+        count(Change::Down);
+        Held::now().assert_same(&before, "there and back");
+        for number in 0..steps {
+            let eperm = Fault::Refused(Errno::EPERM);
+            let refused = make(FIRST_ON_PLAIN.new, Faults::at([(number, eperm)]));
+            assert!(
+                matches!(refused, Err(Error::Refused { .. })),
+                "{number}: {refused:?}"
+            );
+            Held::now().assert_same(&before, &format!("step {number} of {steps}"));
+        }
     });
 }
 

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
+use ipnet::Ipv4Net;
 use multiwan_kernel::nft::Statement;
 
 use crate::config::Config;
-use crate::difference::{Changes, Step, difference};
+use crate::difference::{Changes, Step, difference, suggests};
 use crate::error::Error;
-use crate::kernel::Kernel;
+use crate::kernel::{Alongside, Kernel, since_start};
 use crate::reconcile::{all_or_none, bring_back, undo};
 use crate::record::{Content, Record};
 use crate::state::{Address, DeviceSetting, GlobalSetting, Hop, Setting, State, TABLE_MAIN};
@@ -21,8 +23,11 @@ pub struct Removed {
     pub changes: Changes,
     /// Whether what `apply` found was remembered; else settings, addresses and links stayed.
     pub remembered: bool,
-    /// Routes of others that went with an address, and that the kernel does not take back, as `ip route` shows them.
-    pub gone: Vec<String>,
+    /// Routes of others that went with an address, now or at an `apply`, and that the kernel does not
+    /// take back.
+    pub gone: Vec<Alongside>,
+    /// Addresses of others that were taken away, and whose lifetime is over.
+    pub over: Vec<Address>,
 }
 
 /// Removes what `apply` put into the kernel, with the tables of `config` where nothing is
@@ -38,14 +43,22 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
         .map(|record| record.content().clone())
         .unwrap_or_default();
     let found = kernel.read().await?;
-    let before = before(&found, &content, config);
+    let now = since_start();
+    let before = before(&found, &content, config, now);
     let changes = back(&before, found.clone());
     let ours = content.tables_in(&found, config);
     let led = kernel.alongside(changes.steps(), &ours).await?;
     let done = make(kernel, &found, &before, &changes).await;
-    let gone = bring_back(kernel, led, changes.steps(), &ours).await;
+    let went = match &done {
+        Ok(()) => content.went_with(&led, &led),
+        Err(_) => led,
+    };
+    let gone = bring_back(kernel, went).await;
     done?;
     let remembered = record.is_some();
+    let removed = content.removed.iter();
+    let over = removed.filter(|address| address.is_over(now));
+    let over = over.cloned().collect();
     if let Some(record) = record {
         // Left behind, it would say of what is gone that it is multiwan's; harmless.
         let _ = record.forget();
@@ -54,6 +67,7 @@ pub async fn down(kernel: &mut Kernel, config: Option<&Config>) -> Result<Remove
         changes,
         remembered,
         gone,
+        over,
     })
 }
 
@@ -96,7 +110,37 @@ fn back(before: &State, mut found: State) -> Changes {
     promote
         .chain(there.inverse().steps().iter().cloned())
         .chain(rounded)
+        .chain(in_order(before, &found))
         .collect()
+}
+
+/// What comes back into the network of an address that goes is promoted by that, and is behind the card's
+/// others then (`__inet_del_ifa` in `net/ipv4/devinet.c`): those that were behind it are put there once
+/// more, unless a default route would go with one.
+fn in_order(before: &State, found: &State) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for interface in before.links.keys() {
+        let on = |address: &&Address| address.interface == *interface;
+        let goes = |network: Ipv4Net| {
+            let mut going = found.addresses.difference(&before.addresses).filter(on);
+            going.any(|address| address.network() == network)
+        };
+        let returning = before.addresses.difference(&found.addresses).filter(on);
+        let mut returning: Vec<&Address> = returning.collect();
+        returning.sort_by_key(|address| address.rank);
+        let promoted = returning.iter().position(|one| goes(one.network()));
+        let Some((promoted, behind)) = promoted.and_then(|at| returning[at..].split_first()) else {
+            continue;
+        };
+        let others = |address: &&Address| address.network() != promoted.network();
+        let led_by = |address: &&Address| before.routes.iter().any(|r| suggests(r, address));
+        if behind.iter().any(others) && !behind.iter().any(led_by) {
+            let behind = behind.iter().map(|&address| address.clone());
+            steps.extend(behind.clone().rev().map(Step::RemoveAddress));
+            steps.extend(behind.map(Step::AddAddress));
+        }
+    }
+    steps
 }
 
 /// Does the steps, or none. Until the firewall goes, it drops what leaves main's way with the
@@ -150,7 +194,7 @@ fn astray(found: &State, before: &State) -> Option<(u32, BTreeSet<Ipv4Addr>)> {
 }
 
 /// What the kernel held before `apply`, as far as it is known.
-fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
+fn before(found: &State, content: &Content, config: Option<&Config>, now: Duration) -> State {
     let mut before = found.clone();
     for link in &content.links {
         if let Some(link) = before.links.get_mut(link) {
@@ -160,7 +204,8 @@ fn before(found: &State, content: &Content, config: Option<&Config>) -> State {
     before
         .addresses
         .retain(|address| !content.addresses.contains(address));
-    let returning = |address: &&Address| before.links.contains_key(&address.interface);
+    let returning =
+        |address: &&Address| before.links.contains_key(&address.interface) && !address.is_over(now);
     let removed = content.removed.iter().filter(returning).cloned();
     before.addresses.extend(removed.collect::<Vec<_>>());
     for (setting, value) in &mut before.settings {
@@ -207,7 +252,7 @@ fn forwarding_of_new_devices(before: &mut State, found: &State, content: &Conten
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::NeighbourSetting;
+    use crate::state::{Lifetime, Link, NeighbourSetting};
 
     #[test]
     fn a_timer_less_than_a_tick_from_what_was_there_is_restored() {
@@ -226,5 +271,26 @@ mod tests {
             assert_eq!(steps.steps(), [restored], "{found} to {before}");
         }
         assert!(back(&with(992), with(992)).is_empty());
+    }
+
+    #[test]
+    fn an_address_comes_back_only_within_its_lifetime() {
+        let mut address = Address::new("eth1", "198.51.100.50/24".parse().unwrap());
+        address.attributes.lifetime = Some(Lifetime {
+            valid: 30,
+            preferred: 30,
+            read: Duration::from_secs(100),
+        });
+        let found = State {
+            links: [("eth1".to_owned(), Link::default())].into(),
+            ..State::default()
+        };
+        let content = Content {
+            removed: [address.clone()].into(),
+            ..Content::default()
+        };
+        let back = |seconds| before(&found, &content, None, Duration::from_secs(seconds));
+        assert!(back(129).addresses.contains(&address));
+        assert!(back(130).addresses.is_empty());
     }
 }

@@ -41,12 +41,14 @@ impl Undescribed {
             }
             _ => None,
         });
-        taken.collect()
+        let mut taken: Vec<Self> = taken.collect();
+        taken.sort();
+        taken
     }
 
     /// The address with its network, and the card: `198.51.100.77/24 on eth1`.
     pub fn place(&self) -> String {
-        format!("{} on {}", self.0.address, self.0.interface)
+        format!("{} on {}", self.0.shown(), self.0.interface)
     }
 }
 

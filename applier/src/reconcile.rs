@@ -25,8 +25,8 @@ pub struct Reconciled {
     /// Why what was changed could not be remembered, so that `down` will leave settings, addresses and
     /// links as they are.
     pub unremembered: Option<RecordError>,
-    /// Routes of others that went with an address, and that the kernel does not take back, as `ip route` shows them.
-    pub gone: Vec<String>,
+    /// Routes of others that went with an address, and that the kernel does not take back.
+    pub gone: Vec<Alongside>,
     /// Addresses that nobody has described, and that were taken away.
     pub taken: Vec<Undescribed>,
 }
@@ -57,7 +57,7 @@ pub async fn reconcile(
     let found = kernel.read().await?;
     let now = resolved(config, &found);
     let planned = compare(&now, verdicts, &found, lans)?;
-    make(kernel, &now.config, &found, planned).await
+    make(kernel, &now.config, &found, planned, None).await
 }
 
 /// What the kernel holds, and what each line has by that.
@@ -110,7 +110,7 @@ pub async fn keep(
         changes: change(config, found, feasible(wanted, found)?),
         ..Reconciled::default()
     };
-    make(kernel, config, found, planned).await
+    make(kernel, config, found, planned, None).await
 }
 
 /// Whether a setting that is there is not as it should be: what no event tells, without reading all
@@ -130,6 +130,9 @@ pub async fn settings_differ(
     Ok(wanted.iter().any(differs))
 }
 
+/// What the kernel is to hold by what is described, where that is read back.
+type Goal<'a> = (&'a Config, &'a Verdicts, AbsentLan);
+
 /// Does what is planned, or nothing of it. Where that is not remembered, `down` leaves settings, and
 /// says so.
 async fn make(
@@ -137,6 +140,7 @@ async fn make(
     config: &Config,
     found: &State,
     mut planned: Reconciled,
+    read_back: Option<Goal<'_>>,
 ) -> Result<Reconciled, Error> {
     let changes = &planned.changes;
     if changes.is_empty() {
@@ -154,13 +158,22 @@ async fn make(
     let ours = known.tables_in(found, Some(config));
     let led = kernel.alongside(changes.steps(), &ours).await?;
     if let Some(record) = &mut record {
-        unremembered = record.remember(config, found, changes).err();
+        unremembered = record.remember(config, found, changes, &led).err();
     }
-    let done = all_or_none(kernel, changes.steps()).await;
-    planned.gone = bring_back(kernel, led, changes.steps(), &ours).await;
+    let mut done = all_or_none(kernel, changes.steps()).await;
+    planned.gone = bring_back(kernel, led.clone()).await;
+    if let (Ok(()), Some(goal)) = (&done, read_back) {
+        done = held(kernel, changes, goal).await;
+        if done.is_err() {
+            bring_back(kernel, led.clone()).await;
+        }
+    }
     if let (Some(record), Some(before)) = (&mut record, before) {
         let _ = match &done {
-            Ok(()) => record.settle(config, found, changes),
+            Ok(()) => {
+                let went = known.went_with(&led, &planned.gone);
+                record.settle(config, found, changes, went)
+            }
             // What is left is found by the next change, or by `down`.
             Err(Error::HalfDone { .. }) => Ok(()),
             Err(_) => record.put(before),
@@ -171,23 +184,27 @@ async fn make(
     done.map(|()| planned)
 }
 
+/// Whether the kernel holds what these changes say; else they are taken back.
+async fn held(
+    kernel: &mut Kernel,
+    changes: &Changes,
+    (config, verdicts, lans): Goal<'_>,
+) -> Result<(), Error> {
+    let cause = match plan(kernel, config, verdicts, lans).await {
+        Ok(left) => match changes.not_held(&left.changes) {
+            None => return Ok(()),
+            Some(step) => Error::NotHeld(Box::new(step.clone())),
+        },
+        Err(unknown) => unknown,
+    };
+    Err(undo(kernel, changes.steps(), cause).await)
+}
+
 /// Puts back what went with an address and can be without it, or with the address that was put back;
 /// gives the rest.
-pub(crate) async fn bring_back(
-    kernel: &mut Kernel,
-    led: Vec<Alongside>,
-    steps: &[Step],
-    ours: &BTreeSet<u32>,
-) -> Vec<String> {
-    if led.is_empty() {
-        return Vec::new();
-    }
+pub(crate) async fn bring_back(kernel: &mut Kernel, led: Vec<Alongside>) -> Vec<Alongside> {
     // The kernel has answered just before: without an answer now, nothing is known to be gone.
-    let Ok(now) = kernel.alongside(steps, ours).await else {
-        return Vec::new();
-    };
-    let left = kernel.put_back(led, &now).await;
-    left.iter().map(Alongside::to_string).collect()
+    kernel.put_back(led).await.unwrap_or_default()
 }
 
 /// The steps to what is wanted, and away from what was put there, also by a change that was cut off,
@@ -332,16 +349,9 @@ pub async fn reconcile_and_read_back(
     verdicts: &Verdicts,
     lans: AbsentLan,
 ) -> Result<Reconciled, Error> {
-    let done = reconcile(kernel, config, verdicts, lans).await?;
-    if done.changes.is_empty() {
-        return Ok(done);
-    }
-    let left = plan(kernel, config, verdicts, lans).await?;
-    match done.changes.not_held(&left.changes) {
-        None => Ok(done),
-        Some(step) => {
-            let cause = Error::NotHeld(Box::new(step.clone()));
-            Err(undo(kernel, done.changes.steps(), cause).await)
-        }
-    }
+    let found = kernel.read().await?;
+    let now = resolved(config, &found);
+    let planned = compare(&now, verdicts, &found, lans)?;
+    let goal = (config, verdicts, lans);
+    make(kernel, &now.config, &found, planned, Some(goal)).await
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::difference::{Changes, Step};
 use crate::gateways::Gateways;
+use crate::kernel::Alongside;
 use crate::runtime::{Directory, RECORD as FILE};
 use crate::state::{
     Address, DeviceSetting, GlobalSetting, Route, Rule, Setting, State, TABLE_MAIN,
@@ -34,6 +35,9 @@ pub struct Content {
     /// Addresses that were there on a line's interface, left over from an earlier set-up, and had
     /// to go.
     pub removed: BTreeSet<Address>,
+    /// Routes of others that went with an address, and that the kernel did not take back.
+    #[serde(default)]
+    pub went: Vec<Alongside>,
     /// Tables that were filled.
     pub tables: BTreeSet<u32>,
     /// Default routes that were in those tables before.
@@ -131,8 +135,8 @@ impl Record {
         self.content == Content::default()
     }
 
-    /// Remembers what `changes` are about to overwrite and put, and what was `found`, before they
-    /// are made. Killed in the middle, some of it may not be done yet and some of what was there
+    /// Remembers what `changes` are about to overwrite and put, what was `found`, and the routes of
+    /// others that they may take along, before they are made. Killed in the middle, some of it may not be done yet and some of what was there
     /// before not gone: both are remembered until [`settle`](Self::settle).
     ///
     /// # Errors
@@ -143,11 +147,15 @@ impl Record {
         config: &Config,
         found: &State,
         changes: &Changes,
+        led: &[Alongside],
     ) -> Result<(), RecordError> {
-        self.put(self.content.during(config, found, changes))
+        let during = self.content.during(config, found, changes);
+        let went = self.content.went_with(led, led);
+        self.put(Content { went, ..during })
     }
 
-    /// Forgets what `changes`, which are made, have taken away.
+    /// Forgets what `changes`, which are made, have taken away; `went` are the routes of others that
+    /// are not there for that.
     ///
     /// # Errors
     ///
@@ -157,8 +165,10 @@ impl Record {
         config: &Config,
         found: &State,
         changes: &Changes,
+        went: Vec<Alongside>,
     ) -> Result<(), RecordError> {
-        self.put(self.content.after(config, found, changes))
+        let after = self.content.after(config, found, changes);
+        self.put(Content { went, ..after })
     }
 
     /// Remembers the gateways that the lines have now, beside what else is remembered; nothing where
@@ -261,6 +271,13 @@ impl Content {
             .collect()
     }
 
+    /// The routes of others that went with addresses, with those `gone` of the ones that were `led` by
+    /// such now.
+    pub(crate) fn went_with(&self, led: &[Alongside], gone: &[Alongside]) -> Vec<Alongside> {
+        let before = self.went.iter().filter(|route| !led.contains(route));
+        before.chain(gone).cloned().collect()
+    }
+
     fn during(&self, config: &Config, found: &State, changes: &Changes) -> Self {
         let mut during = self.clone();
         for step in changes.steps() {
@@ -281,7 +298,7 @@ impl Content {
                     during.addresses.insert(address.clone());
                 }
                 Step::RemoveAddress(address) if !self.addresses.contains(address) => {
-                    during.removed.insert(address.clone());
+                    during.removed.replace(address.clone());
                 }
                 _ => {}
             }
@@ -361,5 +378,24 @@ impl Content {
                 self.overwrite(setting, value, put);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It is read after an update, in the middle of a router's life.
+    #[test]
+    fn what_an_earlier_one_has_left_is_understood() {
+        let left = r#"{"settings": [], "links": ["eth1"], "addresses": [], "removed": [{"interface": "eth1",
+            "address": "198.51.100.50/24", "broadcast": "198.51.100.255", "rank": 3}], "tables": [201],
+            "routes": [], "numbers": {}}"#;
+        let content: Content = serde_json::from_str(left).unwrap();
+        let address = Address::new("eth1", "198.51.100.50/24".parse().unwrap());
+        assert_eq!(content.removed, [address.clone()].into());
+        let first = content.removed.first().unwrap();
+        assert_eq!(first.to_string(), address.to_string());
+        assert_eq!(content.went, []);
     }
 }

@@ -5,7 +5,7 @@ use super::warn;
 use crate::absent::Absent;
 use crate::clashes::clashes;
 use crate::config::Config;
-use crate::kernel::Kernel;
+use crate::kernel::{Alongside, Kernel};
 use crate::reconcile::{AbsentLan, Reconciled};
 use crate::runtime::{RunningKeepalive, running_keepalive};
 use crate::verdicts::Verdicts;
@@ -94,7 +94,7 @@ pub(super) async fn say_clashes(kernel: &mut Kernel, config: &Config) {
 }
 
 /// Says which routes of others went with an address.
-pub(super) fn say_gone(routes: &[String]) {
+pub(super) fn say_gone(routes: &[Alongside]) {
     for route in routes {
         warn(format_args!(
             "the route {route} went with an address that is no longer described, and the kernel does not \

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use super::File;
 use super::beside::say_gone;
 use super::turn::Turn;
+use super::{File, warn};
 use crate::down;
 use crate::error::Error;
 use crate::kernel::Kernel;
@@ -21,6 +21,13 @@ pub(super) async fn down(file: &File) -> Result<ExitCode, Error> {
             "multiwan: nothing is remembered of what was there before; settings, addresses and \
              links stay as they are"
         );
+    }
+    for address in &removed.over {
+        warn(format_args!(
+            "{} on {} does not come back: the lifetime that it had is over",
+            address.shown(),
+            address.interface
+        ));
     }
     say_gone(&removed.gone);
     turn.leave_nothing(alone);

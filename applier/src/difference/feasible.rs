@@ -1,7 +1,7 @@
 //! What of a desired state this kernel, as it was found, can hold.
 
 use crate::desired::{HASH_CONNECTIONS, HASH_FIELDS};
-use crate::state::{GlobalSetting, Setting, State};
+use crate::state::{Address, GlobalSetting, Setting, State};
 
 /// What must be there and is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +25,18 @@ pub enum Unfeasible {
     NoSetting(Setting),
 }
 
+/// The address, with the peer that it has where it is there only so: nobody describes that, and the
+/// gateway may be it.
+fn with_peer(address: Address, found: &State) -> Address {
+    if address.address.prefix_len() < 32 || found.addresses.contains(&address) {
+        return address;
+    }
+    let mut there = found.addresses.iter();
+    let same = there
+        .find(|there| there.interface == address.interface && there.address == address.address);
+    same.cloned().unwrap_or(address)
+}
+
 /// `wanted`, less what a kernel like `found` need not or cannot hold: what belongs to interfaces
 /// of dead lines that are not there, hash fields before Linux 5.14, and neighbour timers that there
 /// are none of.
@@ -38,6 +50,11 @@ pub fn feasible(mut wanted: State, found: &State) -> Result<State, Unfeasible> {
         return Err(Unfeasible::NoInterface(missing.clone()));
     }
     wanted.addresses.retain(|address| there(&address.interface));
+    wanted.addresses = wanted
+        .addresses
+        .into_iter()
+        .map(|address| with_peer(address, found))
+        .collect();
     wanted
         .settings
         .retain(|setting, _| setting.interface().is_none_or(there));

@@ -21,6 +21,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -252,6 +253,7 @@ fn new_addresses<'a>(found: &'a State, wanted: &'a State) -> impl Iterator<Item 
     wanted.addresses.difference(&found.addresses)
 }
 
+/// Last first, so that taking it back puts the first in front again.
 fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -> Vec<Address> {
     let cleared = |address: &&Address| {
         wanted
@@ -259,21 +261,22 @@ fn left_over_addresses(remembered: &Remembered, found: &State, wanted: &State) -
             .get(&address.interface)
             .is_some_and(|link| link.cleared)
     };
-    found
-        .addresses
-        .difference(&wanted.addresses)
+    let others = found.addresses.difference(&wanted.addresses);
+    let mut left_over: Vec<Address> = others
         .filter(|address| cleared(address) || remembered.addresses.contains(address))
         .cloned()
-        .collect()
+        .collect();
+    left_over.sort_by_key(|address| Reverse(address.rank));
+    left_over
 }
 
 /// Whether these routes have a gateway on the address's card that the kernel refuses because of it:
 /// the card's own address, or one for broadcasts (`fib_check_nh` in `net/ipv4/fib_semantics.c`).
 fn is_gateway(address: &Address, routes: &[Route]) -> bool {
-    let net = address.address;
+    let net = address.network();
     let broadcasts = [net.network(), net.broadcast()];
     let own = |gateway: Ipv4Addr| {
-        gateway == net.addr()
+        gateway == address.address.addr()
             || Some(gateway) == address.broadcast
             || net.prefix_len() < 31 && broadcasts.contains(&gateway)
     };
@@ -283,7 +286,7 @@ fn is_gateway(address: &Address, routes: &[Route]) -> bool {
 
 /// Whether the route suggests this address as a source: it goes with it, and does not come back by
 /// itself.
-fn suggests(route: &Route, address: &Address) -> bool {
+pub(crate) fn suggests(route: &Route, address: &Address) -> bool {
     matches!(route.target, Target::Hops { source: Some(source), .. }
         if source == address.address.addr())
 }
@@ -297,7 +300,7 @@ fn keep_secondaries(found: &State, wanted: &State, left_over: &[Address]) -> Vec
             let mut others = wanted.addresses.iter().chain(&found.addresses);
             others.any(|other| {
                 other.interface == old.interface
-                    && other.address.trunc() == old.address.trunc()
+                    && other.network() == old.network()
                     && !left_over.contains(other)
             })
         })

@@ -125,10 +125,9 @@ impl fmt::Display for Step {
                 write!(f, "ip link set dev {} {way}", word(interface))
             }
             Self::AddAddress(address) => write!(f, "{address}"),
-            Self::RemoveAddress(Address {
-                interface, address, ..
-            }) => {
-                write!(f, "ip address del {address} dev {}", word(interface))
+            Self::RemoveAddress(address) => {
+                let interface = word(&address.interface);
+                write!(f, "ip address del {} dev {interface}", address.shown())
             }
             Self::PutRoute {
                 route,

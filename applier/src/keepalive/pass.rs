@@ -54,7 +54,7 @@ impl Keepalive {
                 }
                 for route in gone {
                     warn!(
-                        route,
+                        route = route.to_string(),
                         "a route went with an address that is no longer described, and the kernel does not take it back"
                     );
                 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::route::{
@@ -16,17 +17,20 @@ use netlink_packet_route::route::{
     RouteType,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::Kernel;
 use crate::difference::Step;
 use crate::error::Error;
 use crate::state::{Address, TABLE_MAIN, word};
 
 /// A route of somebody else's that may go with an address.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Alongside {
-    message: RouteMessage,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alongside {
     /// As `ip route` shows it.
     shown: String,
+    #[serde(with = "bytes")]
+    message: RouteMessage,
 }
 
 impl Kernel {
@@ -55,7 +59,7 @@ impl Kernel {
         let routes = self.route_messages().await?;
         Ok(routes
             .into_iter()
-            .filter(|route| is_somebody_s(route, ours))
+            .filter(|route| is_somebody_s(route, ours) || stands_in(route, &going))
             .map(lasting)
             .filter(|route| going.iter().any(|address| may_go(route, address, &names)))
             .map(|message| Alongside {
@@ -65,15 +69,26 @@ impl Kernel {
             .collect())
     }
 
-    /// Puts back those that were there `before` and are not `now`, as far as the kernel takes them;
-    /// gives those that it does not, as without the network of their gateway.
+    /// Puts back those that are not there, as far as the kernel takes them, and leads by the same
+    /// interfaces still; gives those that it does not, as without the network of their gateway.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer.
     pub(crate) async fn put_back(
         &mut self,
-        before: Vec<Alongside>,
-        now: &[Alongside],
-    ) -> Vec<Alongside> {
-        let gone = before.into_iter().filter(|route| !now.contains(route));
-        let mut left: Vec<Alongside> = gone.collect();
+        routes: Vec<Alongside>,
+    ) -> Result<Vec<Alongside>, Error> {
+        if routes.is_empty() {
+            return Ok(routes);
+        }
+        let there = self.route_messages().await?.into_iter();
+        let there: Vec<RouteMessage> = there.map(lasting).collect();
+        let gone = routes.into_iter();
+        let gone = gone.filter(|route| !there.contains(&route.message));
+        let names = self.names();
+        let (mut left, astray): (Vec<_>, Vec<_>) =
+            gone.partition(|route| route.shown == shown(&route.message, &names));
         loop {
             let tried = left.len();
             // One may lead to another's gateway.
@@ -84,7 +99,8 @@ impl Kernel {
                 }
             }
             if left.len() == tried || left.is_empty() {
-                return left;
+                left.extend(astray);
+                return Ok(left);
             }
         }
     }
@@ -96,6 +112,18 @@ fn is_somebody_s(route: &RouteMessage, ours: &BTreeSet<u32>) -> bool {
     header.kind == RouteType::Unicast
         && header.protocol != RouteProtocol::Kernel
         && !(is_default && ours.contains(&table(route)))
+}
+
+/// Whether it is to the network of an address without one of the kernel's: NetworkManager puts such there
+/// in the kernel's name.
+fn stands_in(route: &RouteMessage, going: &[&Address]) -> bool {
+    let mut alone = going.iter().filter(|one| one.attributes.no_prefix_route);
+    let is_to = |network: Ipv4Net| {
+        let to = RouteAddress::Inet(network.network());
+        route.header.destination_prefix_length == network.prefix_len()
+            && route.attributes.contains(&RouteAttribute::Destination(to))
+    };
+    route.header.kind == RouteType::Unicast && alone.any(|one| is_to(one.network()))
 }
 
 /// A route without what the kernel says of it at the moment.
@@ -188,5 +216,35 @@ fn shown(route: &RouteMessage, names: &BTreeMap<u32, String>) -> String {
 impl fmt::Display for Alongside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
+    }
+}
+
+/// A route as the kernel was told it, in hexadecimal digits.
+mod bytes {
+    use netlink_packet_core::{Emitable as _, Parseable as _};
+    use netlink_packet_route::route::RouteMessage;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(
+        route: &RouteMessage,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let mut bytes = vec![0; route.buffer_len()];
+        route.emit(&mut bytes);
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&digits)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RouteMessage, D::Error> {
+        let digits = String::deserialize(deserializer)?;
+        let byte = |pair: &[u8]| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        };
+        let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+        let bytes = bytes.ok_or_else(|| D::Error::custom("no hexadecimal digits"))?;
+        RouteMessage::parse(&bytes).map_err(D::Error::custom)
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use multiwan_kernel::nft::Mark;
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHop, RouteNextHopFlags,
     RouteProtocol, RouteScope, RouteType,
@@ -15,46 +18,108 @@ use netlink_packet_route::rule::{
     RuleAction, RuleAttribute, RuleFlags, RuleMessage, RulePortRange,
 };
 
-use crate::state::{Address, Hop, Route, Rule, Target};
+use crate::state::{Address, Attributes, FOR_EVER, Hop, Lifetime, Route, Rule, Target};
 
 /// What the kernel says where a rule suppresses nothing.
 const SUPPRESSES_NOTHING: u32 = u32::MAX;
 
-pub(super) fn address(address: &Address, index: u32) -> AddressMessage {
+/// Which address it is.
+pub(super) fn named_address(address: &Address, index: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
     message.header.prefix_len = address.address.prefix_len();
-    message.header.scope = AddressScope::Universe;
     message.header.index = index;
-    let local = IpAddr::V4(address.address.addr());
+    let local = address.address.addr();
     message.attributes = vec![
-        AddressAttribute::Local(local),
-        AddressAttribute::Address(local),
+        AddressAttribute::Local(local.into()),
+        AddressAttribute::Address(address.peer.unwrap_or(local).into()),
     ];
     message
-        .attributes
-        .extend(address.broadcast.map(AddressAttribute::Broadcast));
-    message
+}
+
+/// The address with all that it has; none where its lifetime is over.
+pub(super) fn address(address: &Address, index: u32, now: Duration) -> Option<AddressMessage> {
+    let mut message = named_address(address, index);
+    let Attributes {
+        scope,
+        label,
+        metric,
+        no_prefix_route,
+        auto_join,
+        protocol,
+        lifetime,
+    } = &address.attributes;
+    message.header.scope = AddressScope::from(*scope);
+    let attributes = &mut message.attributes;
+    attributes.extend(address.broadcast.map(AddressAttribute::Broadcast));
+    attributes.extend(label.clone().map(AddressAttribute::Label));
+    if *metric != 0 {
+        attributes.push(AddressAttribute::RoutePriority(*metric));
+    }
+    if *protocol != 0 {
+        attributes.push(AddressAttribute::Protocol((*protocol).into()));
+    }
+    let mut flags = AddressFlags::empty();
+    flags.set(AddressFlags::Noprefixroute, *no_prefix_route);
+    flags.set(AddressFlags::Mcautojoin, *auto_join);
+    if !flags.is_empty() {
+        attributes.push(AddressAttribute::Flags(flags));
+    }
+    if let Some(lifetime) = lifetime {
+        let left = lifetime.left(now)?;
+        let mut info = CacheInfo::default();
+        info.ifa_valid = left.valid;
+        info.ifa_preferred = left.preferred;
+        attributes.push(AddressAttribute::CacheInfo(info));
+    }
+    Some(message)
 }
 
 pub(super) fn read_address(
     message: &AddressMessage,
     names: &BTreeMap<u32, String>,
+    now: Duration,
 ) -> Option<Address> {
-    let mut local = None;
-    let mut broadcast = None;
+    let interface = names.get(&message.header.index)?;
+    let (mut local, mut far, mut broadcast) = (None, None, None);
+    let mut attributes = Attributes {
+        scope: message.header.scope.into(),
+        ..Attributes::default()
+    };
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(IpAddr::V4(address)) => local = Some(*address),
+            AddressAttribute::Address(IpAddr::V4(address)) => far = Some(*address),
             AddressAttribute::Broadcast(address) => broadcast = Some(*address),
+            AddressAttribute::Label(label) if label != interface => {
+                attributes.label = Some(label.clone());
+            }
+            AddressAttribute::RoutePriority(metric) => attributes.metric = *metric,
+            AddressAttribute::Protocol(protocol) => attributes.protocol = (*protocol).into(),
+            AddressAttribute::Flags(flags) => {
+                attributes.no_prefix_route = flags.contains(AddressFlags::Noprefixroute);
+                attributes.auto_join = flags.contains(AddressFlags::Mcautojoin);
+            }
+            AddressAttribute::CacheInfo(info)
+                if (info.ifa_valid, info.ifa_preferred) != (FOR_EVER, FOR_EVER) =>
+            {
+                attributes.lifetime = Some(Lifetime {
+                    valid: info.ifa_valid,
+                    preferred: info.ifa_preferred,
+                    read: now,
+                });
+            }
             _ => {}
         }
     }
+    let local = local?;
     Some(Address {
-        interface: names.get(&message.header.index)?.clone(),
-        address: Ipv4Net::new(local?, message.header.prefix_len).ok()?,
+        interface: interface.clone(),
+        address: Ipv4Net::new(local, message.header.prefix_len).ok()?,
+        peer: far.filter(|far| *far != local),
         broadcast,
         rank: 0,
+        attributes,
     })
 }
 

@@ -15,6 +15,7 @@ mod witness;
 mod write;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::StreamExt;
 use multiwan_kernel::nft::Netfilter;
@@ -22,8 +23,9 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::AsyncSocket;
 use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
 
-pub(crate) use alongside::Alongside;
+pub use alongside::Alongside;
 pub use device::{Device, Traffic};
 pub(crate) use facts::try_packet_socket;
 pub(crate) use read::asks_by_arp;
@@ -149,4 +151,9 @@ impl Kernel {
             .map(Box::pin)
             .map_err(|_| Refusal::connection_lost())
     }
+}
+
+/// How long the machine has been on, asleep too. A lifetime ages by it, whatever is done to the clock.
+pub(crate) fn since_start() -> Duration {
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from)
 }

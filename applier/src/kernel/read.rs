@@ -11,7 +11,7 @@ use netlink_packet_route::link::{
 use netlink_packet_route::route::RouteMessage;
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{Kernel, message, setting};
+use super::{Kernel, message, setting, since_start};
 use crate::desired::TABLE;
 use crate::error::Error;
 use crate::state::{Address, DeviceSetting, GlobalSetting, Link, Setting, State};
@@ -158,8 +158,9 @@ impl Kernel {
         let answers = self
             .list("addresses", RouteNetlinkMessage::GetAddress(question))
             .await?;
+        let now = since_start();
         let addresses = answers.iter().filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewAddress(address) => message::read_address(address, names),
+            RouteNetlinkMessage::NewAddress(address) => message::read_address(address, names, now),
             _ => None,
         });
         let ranked = addresses

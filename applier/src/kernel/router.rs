@@ -1,10 +1,9 @@
 //! All that tells of a router's lines, for `import`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use multiwan_kernel::nft::{self, Family};
-use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkLayerType, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_packet_route::rule::RuleMessage;
@@ -17,6 +16,7 @@ use crate::desired::TABLE;
 use crate::error::Error;
 use crate::import::{Remembered, Router};
 use crate::record::Record;
+use crate::state::{FOR_EVER, State};
 
 impl Kernel {
     /// What this network namespace holds, with the privileges that this process has: without
@@ -37,14 +37,9 @@ impl Kernel {
             Err(error) if error.exit_status() == 3 => Some(error.to_string()),
             Err(error) => return Err(error),
         };
-        let names: BTreeMap<u32, String> = self
-            .indices
-            .iter()
-            .map(|(name, index)| (*index, name.clone()))
-            .collect();
         Ok(Router {
             odd_rules: self.odd_rules().await?,
-            leased: self.leased(&names).await?,
+            leased: leased(&state),
             ppp: self.ppp().await?,
             by_object: self.by_object().await?,
             behind: self.behind().await?,
@@ -81,25 +76,6 @@ impl Kernel {
         Ok(answers.await?.iter().filter_map(odd).collect())
     }
 
-    async fn leased(
-        &mut self,
-        names: &BTreeMap<u32, String>,
-    ) -> Result<BTreeSet<(String, Ipv4Net)>, Error> {
-        let mut question = AddressMessage::default();
-        question.header.family = AddressFamily::Inet;
-        let answers = self.list("addresses", RouteNetlinkMessage::GetAddress(question));
-        let leased = |answer: &RouteNetlinkMessage| match answer {
-            RouteNetlinkMessage::NewAddress(address)
-                if !address.header.flags.contains(AddressHeaderFlags::Permanent) =>
-            {
-                let address = message::read_address(address, names)?;
-                Some((address.interface, address.address))
-            }
-            _ => None,
-        };
-        Ok(answers.await?.iter().filter_map(leased).collect())
-    }
-
     async fn ppp(&mut self) -> Result<BTreeSet<String>, Error> {
         let mut question = LinkMessage::default();
         question
@@ -130,6 +106,16 @@ impl Kernel {
             })
             .collect())
     }
+}
+
+fn leased(state: &State) -> BTreeSet<(String, Ipv4Net)> {
+    let leased = state.addresses.iter().filter(|address| {
+        let lifetime = address.attributes.lifetime;
+        lifetime.is_some_and(|lifetime| lifetime.valid != FOR_EVER)
+    });
+    leased
+        .map(|address| (address.interface.clone(), address.address))
+        .collect()
 }
 
 /// The table of a default route that names a nexthop object and not where that leads.

@@ -12,7 +12,7 @@ use netlink_packet_route::link::{LinkFlags, LinkMessage};
 use nix::errno::Errno;
 
 use super::refusal::Refusal;
-use super::{Kernel, message, setting};
+use super::{Kernel, message, setting, since_start};
 use crate::desired::TABLE;
 use crate::difference::Step;
 use crate::error::Error;
@@ -32,15 +32,19 @@ impl Kernel {
             Step::Set { setting, to, .. } => self.set(setting, *to).await,
             Step::Link { interface, up } => self.set_link(interface, *up).await,
             Step::AddAddress(address) => {
-                let message = message::address(address, self.index(&address.interface)?);
-                self.change(
-                    RouteNetlinkMessage::NewAddress(message),
-                    NLM_F_CREATE | NLM_F_EXCL,
-                )
-                .await
+                let index = self.index(&address.interface)?;
+                match message::address(address, index, since_start()) {
+                    Some(message) => {
+                        let new = NLM_F_CREATE | NLM_F_EXCL;
+                        self.change(RouteNetlinkMessage::NewAddress(message), new)
+                            .await
+                    }
+                    // The kernel would have taken it away by now.
+                    None => Ok(()),
+                }
             }
             Step::RemoveAddress(address) => {
-                let message = message::address(address, self.index(&address.interface)?);
+                let message = message::named_address(address, self.index(&address.interface)?);
                 gone(
                     self.change(RouteNetlinkMessage::DelAddress(message), 0)
                         .await,

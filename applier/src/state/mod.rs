@@ -6,6 +6,7 @@
 
 mod address;
 mod behind;
+mod lifetime;
 mod route;
 mod rule;
 mod setting;
@@ -15,8 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use multiwan_kernel::nft;
 
-pub use address::Address;
+pub use address::{Address, Attributes};
 pub use behind::Behind;
+pub use lifetime::{FOR_EVER, Lifetime};
 pub use route::{Hop, PROTOCOL_STATIC, Route, Target};
 pub use rule::{PROTOCOL, Rule};
 pub use setting::{DeviceSetting, GlobalSetting, NeighbourSetting, Setting};

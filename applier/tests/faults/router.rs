@@ -5,7 +5,7 @@ use std::process::Command;
 use multiwan::config::Config;
 use multiwan::down;
 use multiwan::error::Error;
-use multiwan::kernel::Kernel;
+use multiwan::kernel::{Kernel, Witness};
 use multiwan::reconcile::{self, AbsentLan};
 use multiwan::record::Record;
 use multiwan::verdicts::Verdicts;
@@ -215,13 +215,17 @@ pub(crate) fn prepare(lab: &mut Lab, case: &Case) {
     lab.wait_router_links().unwrap();
 }
 
-fn shell(script: &str) {
+pub(crate) fn shell(script: &str) {
     let status = Command::new("sh").args(["-e", "-c", script]).status();
     assert!(status.unwrap().success(), "{script}");
 }
 
 /// Makes a change as the commands do, with faults.
 pub(crate) fn make(change: Change, faults: Faults) -> Result<(), Error> {
+    make_witnessed(change, faults)
+}
+
+pub(crate) fn make_witnessed(change: Change, witness: impl Witness + 'static) -> Result<(), Error> {
     let numbers = Record::open().unwrap().content().numbers.clone();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -229,11 +233,11 @@ pub(crate) fn make(change: Change, faults: Faults) -> Result<(), Error> {
         .unwrap();
     runtime.block_on(async {
         let mut kernel = Kernel::open()?;
-        kernel.witnessed_by(faults);
+        kernel.witnessed_by(witness);
         match change {
             Change::Apply(text) => {
                 let config = Config::parse_numbered(text, "test.toml", &numbers)?;
-                reconcile::reconcile(
+                reconcile::reconcile_and_read_back(
                     &mut kernel,
                     &config,
                     &Verdicts::default(),

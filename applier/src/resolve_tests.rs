@@ -271,10 +271,8 @@ fn another_address_moves_that_line_only_and_ends_what_had_the_old_one() {
     assert_eq!(
         steps,
         [
-            "ip route replace default via 100.64.9.1 dev eth1 src 100.64.9.7 proto static table 201",
             "ip route replace default via 100.64.2.1 dev eth2 proto static table 222",
-            "conntrack -D -f ipv4 -m 0x100/0x3f00 -q 100.64.1.2 || true",
-            "conntrack -D -f ipv4 -m 0x100/0x3f00 -d 100.64.1.2 || true",
+            "ip route replace default via 100.64.9.1 dev eth1 src 100.64.9.7 proto static table 201",
             "ip rule add prio 48 to 100.64.9.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule add prio 49 to 100.64.9.0/24 fwmark 0x200/0x3f00 table 202 protocol 222",
             "ip rule add prio 201 from 100.64.9.7/32 table 201 protocol 222",
@@ -283,6 +281,8 @@ fn another_address_moves_that_line_only_and_ends_what_had_the_old_one() {
             "ip rule del prio 48 to 100.64.1.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule del prio 49 to 100.64.1.0/24 fwmark 0x200/0x3f00 table 202 protocol 222",
             "ip rule del prio 201 from 100.64.1.2/32 table 201 protocol 222",
+            "conntrack -D -f ipv4 -m 0x100/0x3f00 -q 100.64.1.2 || true",
+            "conntrack -D -f ipv4 -m 0x100/0x3f00 -d 100.64.1.2 || true",
         ]
     );
 }

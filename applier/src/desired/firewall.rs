@@ -35,6 +35,8 @@ pub(crate) const REFUSES: &str = "prerouting";
 pub(crate) const TRANSLATES: &str = "source_nat";
 /// A chain that gives packets their connections' marks, and does nothing else.
 pub(crate) const RESTORES: &str = "output";
+/// The chain that refuses what would leave with a source that is not its line's.
+const OWN_SOURCE_ONLY: &str = "own_source_only";
 /// The chain that resets TCP.
 pub(crate) const TELL_TCP: &str = "tell_tcp";
 /// The chain that an interface's MTU changes, and no other: what the others count goes on.
@@ -374,7 +376,7 @@ fn source_nat(config: &Config) -> Chain {
 /// connection of another line, does not leave.
 fn own_source_only(config: &Config) -> Chain {
     let mut chain = base(
-        "own_source_only",
+        OWN_SOURCE_ONLY,
         Kind::Filter,
         Hook::Postrouting,
         SOURCE_NAT + 10,
@@ -412,6 +414,41 @@ fn own_source_only(config: &Config) -> Chain {
         }
     }
     chain
+}
+
+/// The table that also refuses what would leave on these marks' connections from these addresses: a line
+/// that is another now has the number that an earlier one had, and so its connections, until they
+/// are forgotten.
+pub(crate) fn refusing(table: &Table, lapsed: &[(Mark, Ipv4Addr)]) -> Table {
+    let mut table = table.clone();
+    let mut chains = table.chains.iter_mut();
+    if let Some(chain) = chains.find(|chain| chain.name == OWN_SOURCE_ONLY) {
+        for &(mark, address) in lapsed {
+            chain.rule([
+                Statement::ConntrackMark(Test::Is, mark),
+                Statement::Source(Test::Is, address.into()),
+                counter(),
+                Verdict::Drop.into(),
+            ]);
+        }
+    }
+    table
+}
+
+/// What a table [refuses](refusing) beyond what is described.
+pub(crate) fn refused_by(table: &Table) -> Vec<(Mark, Ipv4Addr)> {
+    let mut chains = table.chains.iter();
+    let chain = chains.find(|chain| chain.name == OWN_SOURCE_ONLY);
+    let refused = |rule: &Rule| match rule.statements.as_slice() {
+        [
+            Statement::ConntrackMark(Test::Is, mark),
+            Statement::Source(Test::Is, source),
+            ..,
+        ] => Some((*mark, source.addr())),
+        _ => None,
+    };
+    let rules = chain.into_iter().flat_map(|chain| &chain.rules);
+    rules.filter_map(refused).collect()
 }
 
 fn base(name: &str, kind: Kind, hook: Hook, priority: i32) -> Chain {

@@ -12,6 +12,7 @@ mod tests;
 
 pub(crate) use firewall::{
     COUNTS_INCOMING, COUNTS_NEW, REFUSES, RESTORES, TABLE, TELL_TCP, TRANSLATES, known_by,
+    refused_by, refusing,
 };
 pub(crate) use settings::{HASH_CONNECTIONS, HASH_FIELDS, HASH_PAIRS, network_shared_with};
 

@@ -4,13 +4,14 @@
 //! 1. settings, but for forwarding;
 //! 2. interfaces up and new addresses, which bring the routes to the gateways; where an address of
 //!    ours becomes somebody's gateway, or the other way round, what led by it goes before;
-//! 3. routes in the lines' own tables, which no packet is sent to before its rule is there;
+//! 3. routes in new lines' own tables, which no packet is sent to before its rule is there;
 //! 4. the balance table without the lines that leave it, so that they get nothing new;
-//! 5. the firewall, in one batch, and the connections of addresses that are gone forgotten;
-//! 6. forwarding, now that what is forwarded is translated; where it ends, before that does;
-//! 7. rules, main's first, the balance table's last, with that table whole before;
-//! 8. what is left over: rules before the tables they ask for, addresses last;
-//! 9. connections with an address that their line has no more are forgotten.
+//! 5. the firewall, in one batch; it refuses what has an address that its line has no more;
+//! 6. routes in tables that rules ask for already: what ran by another way cannot leave by these now;
+//! 7. forwarding, now that what is forwarded is translated; where it ends, before that does;
+//! 8. rules, main's first, the balance table's last, with that table whole before;
+//! 9. what is left over: rules before the tables they ask for, addresses last;
+//! 10. connections with an address that their line has no more are forgotten, and refused no longer.
 //!
 //! The way down is the same backwards ([`Changes::inverse`]).
 
@@ -26,12 +27,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use multiwan_kernel::nft;
+use multiwan_kernel::nft::{self, Mark};
 
 pub use feasible::{Unfeasible, feasible};
 pub use step::Step;
 
-use crate::desired::known_by;
+use crate::desired::{known_by, refused_by, refusing};
 use crate::state::{
     Address, DeviceSetting, GlobalSetting, Hop, Route, Rule, Setting, State, TABLE_MAIN, Target,
 };
@@ -132,18 +133,18 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
     let (spread, own): (Vec<_>, Vec<_>) = routes(found, wanted, &led_by_them)
         .into_iter()
         .partition(|step| put_into(step, balance));
-    steps.extend(own);
+    let (own, new): (Vec<_>, Vec<_>) = own
+        .into_iter()
+        .partition(|step| is_sent_to(step, &found.rules));
+    steps.extend(new);
     if !makes_way {
         steps.extend(leave.clone());
     }
     steps.extend(ends);
-    steps.extend(firewall(found, wanted));
-    // Forgetting cannot be taken back. Where the address is gone from the router, nothing is lost by
-    // it, and no packet may leave with that address once the line is in use again.
-    let (last_resort, gone): (Vec<_>, Vec<_>) = forget(found, wanted)
-        .into_iter()
-        .partition(|step| is_there(step, found));
-    steps.extend(gone);
+    let lapsed = lapsed(found, wanted);
+    let meanwhile = wanted.firewall.as_ref().map(|to| refusing(to, &lapsed));
+    steps.extend(firewall(&found.firewall, &meanwhile));
+    steps.extend(own);
     steps.extend(begins);
     let (last, specific): (Vec<_>, Vec<_>) =
         new_rules(found, wanted).partition(|step| asks_for(step, balance));
@@ -164,7 +165,10 @@ pub fn difference_within(remembered: &Remembered, found: &State, wanted: &State)
             ),
     );
     steps.extend(left_over.into_iter().map(Step::RemoveAddress));
-    steps.extend(last_resort);
+    // Forgetting cannot be taken back: nothing is lost by a change that is refused.
+    let forget = |(mark, address)| Step::Forget { mark, address };
+    steps.extend(lapsed.into_iter().map(forget));
+    steps.extend(firewall(&meanwhile, &wanted.firewall));
     Changes(steps)
 }
 
@@ -329,6 +333,15 @@ fn put_into(step: &Step, table: Option<u32>) -> bool {
         && matches!(route.target, Target::Hops { .. }))
 }
 
+/// Whether it is in a table that packets are sent to.
+fn is_sent_to(step: &Step, rules: &[Rule]) -> bool {
+    let Step::PutRoute { route, .. } = step else {
+        return false;
+    };
+    let mut ours = rules.iter().filter(|rule| rule.is_ours());
+    ours.any(|rule| rule.table == route.table)
+}
+
 fn asks_for(step: &Step, table: Option<u32>) -> bool {
     matches!(step, Step::AddRule(rule) if Some(rule.table) == table)
 }
@@ -411,32 +424,29 @@ fn after(step: Step, before: Option<&Step>) -> Step {
     }
 }
 
-fn firewall(found: &State, wanted: &State) -> Option<Step> {
-    let (from, to): (&Option<nft::Table>, _) = (&found.firewall, &wanted.firewall);
+fn firewall(from: &Option<nft::Table>, to: &Option<nft::Table>) -> Option<Step> {
     (from != to).then(|| Step::Firewall {
         from: from.clone(),
         to: to.clone(),
     })
 }
 
-/// What lines were known by and are no more, as far as it was marked as it would be now.
-fn forget(found: &State, wanted: &State) -> Vec<Step> {
+/// What lines were known by and are no more, as far as it was marked as it would be now; also before
+/// a change that was cut off before those connections were forgotten.
+fn lapsed(found: &State, wanted: &State) -> Vec<(Mark, Ipv4Addr)> {
     let (Some(from), Some(to)) = (&found.firewall, &wanted.firewall) else {
         return Vec::new();
     };
     let known = known_by(to);
-    let gone = known_by(from)
-        .into_iter()
-        .filter(|was| !known.contains(was));
-    gone.filter(|(mark, _)| known.iter().any(|(now, _)| now.mask() == mark.mask()))
-        .map(|(mark, address)| Step::Forget { mark, address })
-        .collect()
-}
-
-/// Whether the address whose connections are to be forgotten is still on the router.
-fn is_there(forget: &Step, found: &State) -> bool {
-    matches!(forget, Step::Forget { address, .. }
-        if found.addresses.iter().any(|there| there.address.addr() == *address))
+    let mut were = refused_by(from);
+    for was in known_by(from) {
+        if !were.contains(&was) {
+            were.push(was);
+        }
+    }
+    were.retain(|was| !known.contains(was));
+    were.retain(|(mark, _)| known.iter().any(|(now, _)| now.mask() == mark.mask()));
+    were
 }
 
 fn new_rules(found: &State, wanted: &State) -> impl Iterator<Item = Step> {

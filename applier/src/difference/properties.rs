@@ -5,13 +5,14 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
+use multiwan_kernel::nft::{self, Mark, Statement, Test};
 use proptest::prelude::*;
 
 use super::{Remembered, Step, difference, difference_within};
 use crate::config::{Config, Established, Keepalive, Kernel, Lan, Line, Spread};
-use crate::desired::desired;
+use crate::desired::{desired, known_by};
 use crate::state::{
-    DeviceSetting, GlobalSetting, Link, Route, Rule, Setting, State, TABLE_MAIN, Target,
+    DeviceSetting, GlobalSetting, Hop, Link, Route, Rule, Setting, State, TABLE_MAIN, Target,
 };
 use crate::verdicts::{Verdict, Verdicts};
 
@@ -217,6 +218,15 @@ fn run<'a>(state: &State, steps: impl IntoIterator<Item = &'a Step>) -> State {
     state
 }
 
+/// What is remembered of a change between these.
+fn remembered(first: &State, second: &State) -> Remembered {
+    let routes = first.routes.iter().chain(&second.routes);
+    Remembered {
+        tables: routes.map(|route| route.table).collect(),
+        ..Remembered::default()
+    }
+}
+
 /// The same whatever the order in which things were put.
 fn sorted(mut state: State) -> State {
     state
@@ -235,7 +245,84 @@ fn routing(state: State) -> State {
     }
 }
 
+/// A line's connection as it runs: its mark, and the address that it leaves with.
+type Connection = (Mark, Ipv4Addr);
+
+/// The cards that lines have, with their addresses.
+fn sources(state: &State) -> BTreeSet<(String, Ipv4Addr)> {
+    let lines = state.routes.iter().filter(|route| route.table != 222);
+    let source = |route: &Route| match &route.target {
+        Target::Hops {
+            hops,
+            source: Some(source),
+        } => Some((hops[0].interface.clone(), *source)),
+        _ => None,
+    };
+    lines.filter_map(source).collect()
+}
+
+/// The way that the connection's packets go, where the firewall lets them out there.
+fn leaves(state: &State, (mark, source): Connection) -> Option<&Hop> {
+    let firewall = state.firewall.as_ref()?;
+    known_by(firewall).iter().find(|known| known.0 == mark)?;
+    let marked = |rule: &&Rule| rule.mark == Some(mark) && rule.to.is_none();
+    let table = state.rules.iter().find(marked)?.table;
+    let mut routes: Vec<&Route> = state.routes.iter().filter(|r| r.table == table).collect();
+    routes.sort_by_key(|route| route.metric);
+    let [hop] = routes.first()?.hops() else {
+        return None;
+    };
+    let matches = |statement: &Statement| match statement {
+        Statement::OutputInterface(test, card) => (*test == Test::Is) == (*card == hop.interface),
+        Statement::Nexthop(test, gateway) => (*test == Test::Is) == (Some(*gateway) == hop.gateway),
+        Statement::ConntrackMark(test, its) => {
+            (*test == Test::Is) == (mark.value() & its.mask() == its.value())
+        }
+        Statement::Source(test, net) => (*test == Test::Is) == net.contains(&source),
+        // It goes to the Internet.
+        Statement::Destination(test, _) => *test == Test::IsNot,
+        _ => true,
+    };
+    let last = firewall.chains.last().expect("a chain");
+    let drops = |rule: &nft::Rule| rule.statements.iter().all(matches);
+    (!last.rules.iter().any(drops)).then_some(hop)
+}
+
 proptest! {
+    #[test]
+    fn a_connection_leaves_by_its_own_address_s_card_or_not_at_all(
+        first in situation(),
+        second in situation(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut state = run(&fresh(), difference(&fresh(), &first).steps());
+        let mut running: BTreeSet<_> = known_by(first.firewall.as_ref().unwrap())
+            .into_iter()
+            .map(|(mark, source)| (mark.value(), mark.mask(), source))
+            .collect();
+        let lines: BTreeSet<_> = [&first, &second].into_iter().flat_map(sources).collect();
+        let remembered = remembered(&first, &second);
+        let steps = |state: &State| difference_within(&remembered, state, &second);
+        let killed = at.index(steps(&state).steps().len() + 1);
+        // And done again.
+        for count in [killed, usize::MAX] {
+            for step in steps(&state).steps().iter().take(count) {
+                execute(&mut state, step);
+                if let Step::Forget { mark, address } = step {
+                    running.remove(&(mark.value(), mark.mask(), *address));
+                }
+                for &(value, mask, source) in &running {
+                    if let Some(hop) = leaves(&state, (Mark::new(value, mask), source)) {
+                        prop_assert!(
+                            lines.contains(&(hop.interface.clone(), source)),
+                            "{source} leaves by {} after {step}", hop.interface,
+                        );
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn from_anything_to_anything_in_one_go(first in situation(), second in situation()) {
         let applied = run(&fresh(), difference(&fresh(), &first).steps());
@@ -256,12 +343,7 @@ proptest! {
         let done = at.index(changes.steps().len() + 1);
         let killed = run(&applied, &changes.steps()[..done]);
         let undisturbed = run(&applied, changes.steps());
-        // As it is remembered.
-        let routes = first.routes.iter().chain(&second.routes);
-        let remembered = Remembered {
-            tables: routes.map(|route| route.table).collect(),
-            ..Remembered::default()
-        };
+        let remembered = remembered(&first, &second);
         let then = |wanted: &State| {
             run(&killed, difference_within(&remembered, &killed, wanted).steps())
         };

@@ -53,8 +53,8 @@ pub enum Step {
         to: Option<nft::Table>,
     },
     /// Makes connection tracking forget a line's connections with an address that the line has no
-    /// more: their packets would go on leaving with it. Cannot be taken back; it comes last where the
-    /// address is still there, to lose nothing by a change that is refused.
+    /// more: their packets would go on leaving with it. Cannot be taken back; it comes last, to lose
+    /// nothing by a change that is refused.
     Forget {
         /// The line's mark.
         mark: Mark,

@@ -1,8 +1,10 @@
 //! Current, desired, difference: as triples.
 
+use multiwan_kernel::nft::Mark;
+
 use super::{Changes, Step, difference, feasible};
 use crate::config::Config;
-use crate::desired::desired;
+use crate::desired::{desired, refused_by};
 use crate::state::{DeviceSetting, GlobalSetting, Link, Route, Rule, Setting, State, Target};
 use crate::verdicts::{Verdict, Verdicts};
 
@@ -97,9 +99,9 @@ fn a_line_that_is_replaced_leaves_before_the_firewall_and_its_heir_joins_after()
         changes(&applied(), &text),
         [
             "ip address add 192.88.99.2/24 brd 192.88.99.255 dev eth2",
-            "ip route replace default via 192.88.99.1 dev eth2 src 192.88.99.2 proto static table 202",
             "ip route replace default via 198.51.100.1 dev eth1 proto static table 222",
             "nft -f - <<'EOF'",
+            "ip route replace default via 192.88.99.1 dev eth2 src 192.88.99.2 proto static table 202",
             "ip rule add prio 48 to 192.88.99.0/24 table main suppress_prefixlength 24 protocol 222",
             "ip rule add prio 49 to 192.88.99.0/24 fwmark 0x100/0x3f00 table 201 protocol 222",
             "ip rule add prio 202 from 192.88.99.0/24 table 202 protocol 222",
@@ -110,6 +112,7 @@ fn a_line_that_is_replaced_leaves_before_the_firewall_and_its_heir_joins_after()
             "ip rule del prio 202 from 203.0.113.0/24 table 202 protocol 222",
             "ip address del 203.0.113.2/24 dev eth2",
             "conntrack -D -f ipv4 -m 0x200/0x3f00 -q 203.0.113.2 || true",
+            "nft -f - <<'EOF'",
         ]
     );
 }
@@ -137,33 +140,52 @@ fn a_line_that_goes_leaves_nothing_but_its_address() {
             "ip route del default via 203.0.113.1 dev eth2 src 203.0.113.2 proto static table 202",
             "ip route del prohibit default proto static metric 1 table 202",
             "conntrack -D -f ipv4 -m 0x200/0x3f00 -q 203.0.113.2 || true",
+            "nft -f - <<'EOF'",
         ]
     );
 }
 
-/// An address that a provider has taken away must not leave any more when its line is in use again;
-/// one that is still there is given up by the last step, when nothing can be refused any more.
+/// An address that its line has no more is refused from the firewall on, before a route leads
+/// elsewhere, until its connections are forgotten, when nothing can be refused any more; and cut off in
+/// between, they are forgotten by the next change.
 #[test]
-fn connections_of_an_address_are_forgotten_in_time() {
-    let moved = TWO_LINES.replace("198.51.100.2/24", "198.51.100.77/24");
-    let forgets = |found: &State| {
-        let changes = difference(found, &wanted(&moved));
-        let steps = changes.steps().iter();
-        let forget = steps
-            .clone()
-            .position(|step| matches!(step, Step::Forget { .. }));
-        let firewall = steps
-            .clone()
-            .position(|step| matches!(step, Step::Firewall { .. }));
-        (forget.unwrap(), firewall.unwrap(), steps.len())
+fn connections_of_an_address_are_refused_until_they_are_forgotten() {
+    let moved = wanted(&TWO_LINES.replace("198.51.100.2/24", "198.51.100.77/24"));
+    let mut found = applied();
+    let changes = difference(&found, &moved);
+    let put = |step: &Step| matches!(step, Step::PutRoute { route, .. } if route.table == 201);
+    let firewall = |step: &Step| matches!(step, Step::Firewall { .. });
+    let at = |wanted: &dyn Fn(&Step) -> bool| changes.steps().iter().position(wanted).unwrap();
+    assert!(at(&firewall) < at(&put));
+    let Step::Firewall { to, .. } = &changes.steps()[at(&firewall)] else {
+        unreachable!()
     };
-    let mut gone = applied();
-    gone.addresses
-        .retain(|there| there.address.addr().octets() != [198, 51, 100, 2]);
-    let (forget, firewall, _) = forgets(&gone);
-    assert_eq!(forget, firewall + 1, "at once");
-    let (forget, _, steps) = forgets(&applied());
-    assert_eq!(forget, steps - 1, "last");
+    let refused = refused_by(to.as_ref().unwrap());
+    assert_eq!(
+        refused,
+        [(Mark::new(0x100, 0x3f00), [198, 51, 100, 2].into())]
+    );
+
+    found.firewall.clone_from(to);
+    found.addresses.clone_from(&moved.addresses);
+    found.rules.retain(|rule| !rule.is_ours());
+    found.rules.extend(moved.rules.iter().cloned());
+    found.routes.clone_from(&moved.routes);
+    assert_eq!(
+        lines(&difference(&found, &moved)),
+        [
+            "conntrack -D -f ipv4 -m 0x100/0x3f00 -q 198.51.100.2 || true",
+            "nft -f - <<'EOF'",
+        ]
+    );
+    // Back again, they are the line's own.
+    let back = difference(&found, &wanted(TWO_LINES));
+    let address = |step: &Step| match step {
+        Step::Forget { address, .. } => Some(address.to_string()),
+        _ => None,
+    };
+    let forgotten: Vec<_> = back.steps().iter().filter_map(address).collect();
+    assert_eq!(forgotten, ["198.51.100.77"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A killed change leaves the LAN, the administrator's connection and the other lines' flows as they
 //! were and no packet with a wrong source, and the next `apply` or `down` finishes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -178,6 +179,7 @@ impl Scene {
     }
 
     fn look(&mut self, when: &str) {
+        let before: BTreeSet<_> = self.traffic.ledger().sources().collect();
         if let Some(administrator) = &mut self.administrator {
             let answered = administrator.talk();
             answered.unwrap_or_else(|why| panic!("{when}: the administrator's connection: {why}"));
@@ -200,11 +202,21 @@ impl Scene {
         self.others.iter().for_each(|&flow| self.traffic.ask(flow));
         self.open(8);
         self.traffic.set_patience(Patience::default());
-        for (line, source, packets) in self.traffic.ledger().sources() {
+        let mut sources = BTreeMap::new();
+        for seen in self.traffic.ledger().sources() {
+            let (line, source, packets) = seen;
             assert!(
                 SOURCES[line].contains(&source),
                 "{when}: {packets} packets left by line {line} from {source}"
             );
+            // A line has one at a time.
+            if !before.contains(&seen) {
+                let other = sources.insert(line, source);
+                assert_eq!(
+                    other, None,
+                    "{when}: packets left by line {line} from {source} too"
+                );
+            }
         }
         assert_eq!(self.traffic.lost().unwrap(), 0, "{when}");
     }

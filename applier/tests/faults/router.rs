@@ -94,6 +94,30 @@ pub(crate) const GATEWAY: Case = Case {
     unchanged: &[0],
 };
 
+pub(crate) const NUMBER: Case = Case {
+    name: "number to another line",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(OTHER_LINE),
+    unchanged: &[0],
+};
+
+pub(crate) const MOVED: Case = Case {
+    name: "line moved to another card",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(OTHER_CARD),
+    unchanged: &[0],
+};
+
+pub(crate) const SWAPPED: Case = Case {
+    name: "cards swapped",
+    plain: true,
+    old: Change::Apply(TWO_LINES),
+    new: Change::Apply(CARDS_SWAPPED),
+    unchanged: &[],
+};
+
 pub(crate) const SETTINGS: Case = Case {
     name: "settings and pins changed",
     plain: true,
@@ -130,6 +154,9 @@ macro_rules! for_each_change {
             line_removed: REMOVED,
             address_changed: ADDRESS,
             address_becomes_gateway: GATEWAY,
+            number_to_another_line: NUMBER,
+            line_moved_to_another_card: MOVED,
+            cards_swapped: SWAPPED,
             settings_and_pins_changed: SETTINGS,
             down: DOWN,
         }
@@ -175,6 +202,30 @@ lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
 line = [
     { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
     { name = "dsl2", interface = "eth2", address = "203.0.113.3/24", gateway = "203.0.113.2" },
+]
+"#;
+
+const OTHER_LINE: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+    { name = "dsl3", interface = "eth3", address = "192.88.99.2/24", gateway = "192.88.99.1" },
+]
+"#;
+
+const OTHER_CARD: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl1", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+    { name = "dsl2", interface = "eth3", address = "192.88.99.2/24", gateway = "192.88.99.1" },
+]
+"#;
+
+const CARDS_SWAPPED: &str = r#"
+lan = [{ interface = "eth0", address = "192.0.2.1/24" }]
+line = [
+    { name = "dsl2", interface = "eth1", address = "198.51.100.2/24", gateway = "198.51.100.1" },
+    { name = "dsl1", interface = "eth2", address = "203.0.113.2/24", gateway = "203.0.113.1" },
 ]
 "#;
 

@@ -3,7 +3,7 @@
 #[path = "../benches/stage/mod.rs"]
 mod stage;
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::process::{Command, Stdio};
@@ -101,7 +101,7 @@ fn who_is_in_one_line_s_network_is_answered_by_the_line_that_they_ask() {
         stage.play_applied((1, 0), |lab| {
             // As far as the router can tell, what comes by the second line is from there.
             let internet = lab.internet();
-            let add = || Ok(ip(&format!("address add {neighbour}/32 dev lo")));
+            let add = || ip(&format!("address add {neighbour}/32 dev lo"));
             internet.enter(add).unwrap();
             let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).unwrap();
             let ask = || {
@@ -160,9 +160,9 @@ fn a_host_within_another_line_s_network_is_reached_where_main_leads_to_it() {
     sandbox::test(|sandbox| {
         let stage = Stage::new(sandbox, TWO_LINES_RESET.toml);
         stage.play_applied((1, 0), |lab| {
-            ip(&format!("route add {server}/32 dev eth0"));
+            ip(&format!("route add {server}/32 dev eth0")).unwrap();
             let listen = || {
-                ip(&format!("address add {server}/32 dev eth0"));
+                ip(&format!("address add {server}/32 dev eth0"))?;
                 TcpListener::bind((server, PORT))
             };
             let listener = lab.client(0).host().enter(listen).unwrap();
@@ -177,8 +177,9 @@ fn a_host_within_another_line_s_network_is_reached_where_main_leads_to_it() {
     });
 }
 
-fn ip(command: &str) {
+fn ip(command: &str) -> io::Result<()> {
     run(Command::new("ip").args(command.split(' ')));
+    Ok(())
 }
 
 /// To a host of the LAN what comes to a line's address and this port.
@@ -208,5 +209,5 @@ fn answer_by_the_router(host: &Host, other: Ipv4Addr) {
         host.set(&key, "0").unwrap();
     }
     let way = format!("route add {other} via 192.0.2.1");
-    host.enter(|| Ok(ip(&way))).unwrap();
+    host.enter(|| ip(&way)).unwrap();
 }

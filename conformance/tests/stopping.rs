@@ -175,7 +175,15 @@ fn an_applier_that_cannot_apply_is_told_once() {
     let (_folder, path) = applier(r#"apply) echo the first; seq 99; exit 9 ;;"#);
     let mut command = Command::new(BINARY);
     command.arg("run").arg("--applier").arg(&path);
-    command.args(["--only", "core", "--jobs", "4", "--no-keep"]);
+    command.args([
+        "--only",
+        "core",
+        "-c",
+        "two-lines",
+        "--jobs",
+        "4",
+        "--no-keep",
+    ]);
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{told}");

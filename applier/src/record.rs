@@ -136,8 +136,9 @@ impl Record {
     }
 
     /// Remembers what `changes` are about to overwrite and put, what was `found`, and the routes of
-    /// others that they may take along, before they are made. Killed in the middle, some of it may not be done yet and some of what was there
-    /// before not gone: both are remembered until [`settle`](Self::settle).
+    /// others that they may take along, before they are made. Killed in the middle, some of it may not
+    /// be done yet and some of what was there before not gone: both are remembered until
+    /// [`settle`](Self::settle).
     ///
     /// # Errors
     ///

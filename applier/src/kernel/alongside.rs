@@ -16,7 +16,6 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteNextHopFlags, RouteProtocol,
     RouteType,
 };
-
 use serde::{Deserialize, Serialize};
 
 use super::Kernel;

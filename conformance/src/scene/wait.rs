@@ -86,9 +86,8 @@ impl Scene<'_> {
         let flows = self.open(batch(&self.cx.config))?;
         let ledger = self.traffic.ledger();
         let used = |line| flows.iter().any(|&flow| ledger.line(flow) == Some(line));
-        let shares = expected(self.cx.lines()).enumerate();
-        let unused = shares.filter(|&(line, share)| share > 0.0 && !used(line));
-        Ok(unused.map(|(line, _)| self.name(line)).collect())
+        let unused = self.sharing().into_iter().filter(|&line| !used(line));
+        Ok(unused.map(|line| self.name(line)).collect())
     }
 
     /// Looks at batches of new flows until they are as wanted.
